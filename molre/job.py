@@ -6,13 +6,11 @@ import contextlib
 import dataclasses
 import io
 import json
-import os
 import re
 import sys
 import time
 import types
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from typing import Any, NoReturn, TypeVar, Union, get_args, get_origin, get_type_hints
 
 import tyro
@@ -25,27 +23,6 @@ Config = TypeVar("Config")
 
 EXIT_USER_ERROR = 2
 """Exit status of an error that the person who started the job can put right."""
-
-
-def home() -> Path:
-    """Folder under which results lie by default: ``$MOLRE_HOME``, else ``~/molre``."""
-    return Path(os.environ.get("MOLRE_HOME") or Path.home() / "molre").absolute()
-
-
-def place(text: str) -> str:
-    """A path or URI that means the same on every machine of the job.
-
-    ``ray job submit --working-dir`` runs a job in a copy of the folder, so a relative path would name a file in a
-    copy that nobody looks into.
-
-    Raises:
-        ConfigError: the path is relative and the job runs in such a copy.
-    """
-    if "://" in text or Path(text).expanduser().is_absolute():
-        return Location.of(text).uri
-    if "working_dir_files" in Path.cwd().parts:
-        raise ConfigError(f"the path {text!r} is relative, and a submitted job runs in a copy: give an absolute path")
-    return Location.of(text).uri
 
 
 def run(main: Callable[[Config], Mapping[str, Any] | None], config_type: type[Config]) -> NoReturn:
@@ -176,6 +153,6 @@ def _typed(hint: Any, value: Any, where: str) -> Any:
 def _plain(told: str) -> str:
     """Tyro's boxed message on one line, without the box and its title."""
     text = re.sub(r"\x1b\[[0-9;]*m", "", told)
-    body = [line.strip(" │") for line in text.splitlines() if "╭" not in line and "╰" not in line and "--help" not in line]
-    kept = [line for line in body if line and set(line) != {"─"}]
+    boxed = [line.strip(" │") for line in text.splitlines() if not {"╭", "╰"} & set(line)]
+    kept = [line for line in boxed if line and set(line) != {"─"} and "--help" not in line]
     return " ".join(" ".join(kept or text.split()).split())

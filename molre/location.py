@@ -106,7 +106,7 @@ class Location:
         with self.filesystem.open_output_stream(aside) as stream:
             stream.write(data)
         if aside != self.path:
-            os.replace(aside, self.path)
+            Path(aside).replace(self.path)
 
     def delete(self) -> None:
         """Remove the file, or the folder with all it holds; nothing happens if it is absent."""
@@ -122,7 +122,7 @@ class Location:
             aside = self.local.with_name(f".{self.name}.{uuid.uuid4().hex[:8]}.tmp")
             shutil.copytree(folder, aside)
             self.delete()
-            os.replace(aside, self.local)
+            aside.replace(self.local)
             return
         self.delete()
         pafs.copy_files(str(folder), self.path, destination_filesystem=self.filesystem)
@@ -134,3 +134,24 @@ class Location:
         folder.mkdir(parents=True, exist_ok=True)
         pafs.copy_files(self.path, str(folder), source_filesystem=self.filesystem)
         return folder
+
+
+def home() -> Path:
+    """Folder under which results lie by default: ``$MOLRE_HOME``, else ``~/molre``."""
+    return Path(os.environ.get("MOLRE_HOME") or Path.home() / "molre").absolute()
+
+
+def place(text: str) -> str:
+    """A path or URI that means the same on every machine of the job.
+
+    ``ray job submit --working-dir`` runs a job in a copy of the folder, so a relative path would name a file in a
+    copy that nobody looks into.
+
+    Raises:
+        ConfigError: the path is relative and the job runs in such a copy.
+    """
+    if "://" in text or Path(text).expanduser().is_absolute():
+        return Location.of(text).uri
+    if "working_dir_files" in Path.cwd().parts:
+        raise ConfigError(f"the path {text!r} is relative, and a submitted job runs in a copy: give an absolute path")
+    return Location.of(text).uri

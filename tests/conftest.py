@@ -53,3 +53,47 @@ def ray_cluster():
     yield f"http://{context.dashboard_url}"
     ray.shutdown()
     shutil.rmtree(folder, ignore_errors=True)
+
+
+def write_small_store(place: Path, studies: int = 48, seed: int = 0) -> str:
+    """A store of noisy ellipsoids in which a bright spot means hemorrhage and a dark one an infarct."""
+    import numpy as np
+
+    from molre.findings import label_vector
+    from molre.location import Location
+    from molre.store import Manifest, Row, Store
+    from molre.store.writer import write_index, write_part
+    from molre.volume import Grid
+
+    grid = Grid(name="small", shape=(6, 112, 112), spacing_mm=(20.0, 2.0, 2.0))
+    generator = np.random.default_rng(seed)
+    z, y, x = np.meshgrid(*(np.linspace(-1, 1, n) for n in grid.shape), indexing="ij")
+    head = (z / 1.2) ** 2 + (y / 0.8) ** 2 + (x / 0.7) ** 2 < 1
+
+    def row(number: int) -> Row:
+        bright, dark = generator.random(2) < 0.5
+        hu = np.where(head, 35 + generator.normal(0, 4, grid.shape), -1000)
+        for present, value in ((bright, 75), (dark, 5)):
+            cy, cx = generator.uniform(-0.4, 0.4, 2)
+            if present:
+                hu[(y - cy) ** 2 + (x - cx) ** 2 + (z / 4) ** 2 < 0.05] = value
+        labels = label_vector({"intraparenchymal_hemorrhage": int(bright), "intraventricular_hemorrhage": int(dark)})
+        split = ("train", "train", "train", "val", "test")[number % 5]
+        return Row(
+            hu=hu.astype(np.int16), spacing_mm=grid.spacing_mm, affine=np.diag([-2.0, -2.0, 20.0, 1.0]), labels=labels,
+            split=split, patient=f"p{number:03d}", study=f"s{number:03d}", series=f"r{number:03d}",
+        )  # fmt: skip
+
+    folder = Location.of(place).make_folder()
+    sizes = [studies // 3] * 2 + [studies - 2 * (studies // 3)]
+    rows = iter([row(number) for number in range(studies)])
+    parts = [write_part(folder, at, grid, [next(rows) for _ in range(size)]) for at, size in enumerate(sizes)]
+    index = write_index(folder, grid, parts)
+    Manifest(grid=grid, parts=tuple(parts), index=index, counts={"rows": studies}, source="test").write(folder)
+    return Store.open(folder).uri
+
+
+@pytest.fixture(scope="session")
+def small_store(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """Path of a small store whose two findings can be learned in seconds."""
+    return write_small_store(tmp_path_factory.mktemp("small") / "store")

@@ -1,0 +1,34 @@
+"""Fine-tune a backbone on a store; with no flags, on the embedded phantom cohort, from DICOM files to a bundle."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+from molre.embedded import default_store
+from molre.evaluation.report import print_table
+from molre.evaluation.run import evaluate
+from molre.job import run
+from molre.location import Location
+from molre.store import Store
+from molre.training.config import TrainConfig
+from molre.training.run import train
+
+
+def main(config: TrainConfig) -> dict[str, Any]:
+    """Train, evaluate, and say where everything is."""
+    store = config.store or default_store()
+    told = train(dataclasses.replace(config, store=store))
+    if config.evaluate and len(Store.open(store).indices("test")):
+        out = (Location.of(config.out) / "evaluation").uri
+        report = evaluate(told["bundle"], store, "test", out, bootstrap=config.bootstrap, seed=config.seed)
+        told["metrics"]["test"] = {"macro": report["macro"]}
+        print(print_table(report))
+        print(f"report  {out}/report.html")
+    print(f"bundle  {told['bundle']}")
+    print(f"serve   python jobs/serve.py --bundle {told['bundle']}")
+    return told
+
+
+if __name__ == "__main__":
+    run(main, TrainConfig)

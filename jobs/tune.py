@@ -1,0 +1,23 @@
+"""Search the adapter's hyper-parameters by trainings on a store."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+from molre.embedded import default_store
+from molre.job import run
+from molre.tuning import TuneConfig, search
+
+
+def main(config: TuneConfig) -> dict[str, Any]:
+    """Search, and say what was best."""
+    told = search(dataclasses.replace(config, store=config.store or default_store()))
+    print(f"best    {told['best']}")
+    print(f"trials  {config.out}/trials.csv")
+    print(f"train   python jobs/train.py --config {told['best_config']}")
+    return told
+
+
+if __name__ == "__main__":
+    run(main, TuneConfig)

@@ -1,0 +1,22 @@
+"""Small trained additions to a frozen classifier. Importing this package makes MOLRE and BOTTLENECK known to PEFT."""
+
+from molre.adapters.attachment import Adapted, attach
+from molre.adapters.config import AdapterConfig, BottleneckConfig, MolreConfig
+from molre.adapters.gates import entropy, record_gates, usage
+from molre.adapters.layer import BottleneckLinear, MolreLinear
+from molre.adapters.model import BottleneckModel, MolreModel
+
+__all__ = [
+    "Adapted",
+    "AdapterConfig",
+    "BottleneckConfig",
+    "BottleneckLinear",
+    "BottleneckModel",
+    "MolreConfig",
+    "MolreLinear",
+    "MolreModel",
+    "attach",
+    "entropy",
+    "record_gates",
+    "usage",
+]

@@ -1,0 +1,30 @@
+"""The embedded phantom cohort, and the bundle trained on it: what a job runs on when it is told nothing."""
+
+from __future__ import annotations
+
+import dataclasses
+
+from molre.location import Location
+from molre.sources.ingest import IngestConfig, ingest
+from molre.store import MANIFEST
+from molre.training.config import TrainConfig
+from molre.training.run import train
+
+
+def default_store() -> str:
+    """The embedded cohort's store; made where it is not there yet."""
+    config = IngestConfig()
+    if not (Location.of(config.store) / MANIFEST).exists():
+        print("no --store: making the embedded phantom cohort", flush=True)
+        ingest(config)
+    return config.store
+
+
+def default_bundle() -> str:
+    """The bundle trained on the embedded cohort with the default settings; made where it is not there yet."""
+    config = TrainConfig()
+    bundle = Location.of(config.out) / "bundle"
+    if not (bundle / "bundle.json").exists():
+        print("no --bundle: training one on the embedded phantom cohort", flush=True)
+        train(dataclasses.replace(config, store=default_store()))
+    return bundle.uri

@@ -1,0 +1,201 @@
+"""The report of one bundle on one split: every figure as plain values, and the short table for a terminal.
+
+The page for people is drawn from these values alone (:mod:`molre.evaluation.page`), so ``report.json`` and
+``report.html`` cannot disagree.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float32, Float64, Int8
+from sklearn.metrics import roc_curve
+
+from molre.evaluation.auc import LEVEL, why_undefined
+from molre.evaluation.metrics import (
+    Areas,
+    Reliability,
+    areas,
+    average_precision,
+    brier,
+    group_areas,
+    group_detection,
+    mean_area,
+    operating_point,
+    reliability,
+)
+from molre.evaluation.scores import Scores
+from molre.evaluation.usage import usage
+from molre.findings import FINDINGS, GROUPS
+
+COMMON = 10
+"""Positives from which a finding counts for the second mean AUC, which rare findings do not sway."""
+
+_WORDS = {
+    "infarction_ischemia": "Infarction and ischemia",
+    "extracranial_sinus_orbit": "Extracranial, sinus, orbit",
+    "postsurgical_devices": "Postsurgical and devices",
+}
+"""Groups whose keys do not read well as they stand."""
+
+_ROC_POINTS = 200
+"""Corners kept of a curve: finer than a pixel of the plot."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Subject:
+    """What was evaluated, as the report states it.
+
+    Attributes:
+        bundle: where the bundle lies.
+        bundle_sha: digest of its weights.
+        store: where the store lies.
+        source: the store's source, such as ``phantom`` or ``dicom``.
+        split: the split that was scored.
+        grid: name of the grid.
+        backbone: name of the backbone.
+        weights: where the backbone's weights come from, in words.
+        adapter: kind of the adapter.
+        site: where the adapter sits.
+        added_parameters: parameters that the adapter added.
+        added_fraction: the same over the backbone's parameters.
+    """
+
+    bundle: str
+    bundle_sha: str
+    store: str
+    source: str
+    split: str
+    grid: str
+    backbone: str
+    weights: str
+    adapter: str
+    site: str
+    added_parameters: int
+    added_fraction: float
+
+
+def build(
+    scores: Scores,
+    subject: Subject,
+    *,
+    thresholds: Mapping[str, float] | None = None,
+    gates: Mapping[str, Float32[np.ndarray, "routed experts"]] | None = None,
+    bootstrap: int = 1000,
+    seed: int = 0,
+) -> dict[str, Any]:
+    """Every figure of the report, as values that JSON can hold.
+
+    Args:
+        scores: predictions with their labels.
+        subject: what was evaluated.
+        thresholds: the bundle's threshold by finding key, for sensitivity and specificity.
+        gates: by adapter site, the gates of every routed input; none where the adapter has no router.
+        bootstrap: resamples behind each interval.
+        seed: seed of the resampling.
+    """
+    found = areas(scores, resamples=bootstrap, seed=seed)
+    everything = list(range(len(FINDINGS)))
+    macro, defined = mean_area(found, everything)
+    common, common_findings = mean_area(found, everything, min_positives=COMMON)
+    return {
+        "evaluated": asdict(subject) | scores.counts(),
+        "bootstrap": {"resamples": bootstrap, "seed": seed, "unit": "patient", "level": LEVEL},
+        "macro": {
+            "auc": macro.to_json(),
+            "findings": defined,
+            "common": {"min_positives": COMMON, "auc": common.to_json(), "findings": common_findings},
+        },
+        "groups": group_areas(scores, found),
+        "findings": [_finding(scores, found, at, thresholds or {}) for at in everything],
+        "calibration": _calibration(reliability(scores.labels, scores.probabilities)),
+        "roc": [curve for curve in map(lambda group: _roc(scores, group), GROUPS) if curve],
+        "experts": [{"site": site, **usage(table).to_json()} for site, table in (gates or {}).items() if len(table)],
+    }
+
+
+def _finding(scores: Scores, found: Areas, at: int, thresholds: Mapping[str, float]) -> dict[str, Any]:
+    """The report's entry of one finding."""
+    finding = FINDINGS[at]
+    labels, probabilities = scores.labels[:, at], scores.probabilities[:, at]
+    threshold = thresholds.get(finding.key)
+    point = None if threshold is None else {"value": threshold, **operating_point(labels, probabilities, threshold)}
+    return {
+        "key": finding.key,
+        "name": finding.name,
+        "group": finding.group,
+        "auc": found.findings[at].to_json(),
+        "positives": found.positives[at],
+        "negatives": found.negatives[at],
+        "unknown": int((labels < 0).sum()),
+        "average_precision": average_precision(labels, probabilities),
+        "brier": brier(labels, probabilities),
+        "ece": reliability(labels, probabilities).error,
+        "threshold": point,
+    }
+
+
+def _calibration(curve: Reliability) -> dict[str, Any]:
+    return {
+        "ece": curve.error,
+        "predicted": _values(curve.predicted),
+        "observed": _values(curve.observed),
+        "count": [int(count) for count in curve.count],
+    }
+
+
+def _values(figures: Float64[np.ndarray, "n"]) -> list[float | None]:
+    """Figures with None for NaN, which JSON has no word for."""
+    return [float(figure) if np.isfinite(figure) else None for figure in figures]
+
+
+def _roc(scores: Scores, group: str) -> dict[str, Any] | None:
+    """Curve of "any finding of the group", or None where it is undefined."""
+    labels, score = group_detection(scores, group)
+    if why_undefined(labels):
+        return None
+    false, true = _corners(labels, score)
+    return {"group": group, "positives": int((labels == 1).sum()), "false_positive_rate": false, "sensitivity": true}
+
+
+def _corners(labels: Int8[np.ndarray, "rows"], score: Float32[np.ndarray, "rows"]) -> tuple[list[float], list[float]]:
+    known = labels >= 0
+    false, true, _ = roc_curve(labels[known], score[known])
+    keep = np.unique(np.linspace(0, len(false) - 1, min(len(false), _ROC_POINTS)).round().astype(int))
+    return [float(x) for x in false[keep]], [float(y) for y in true[keep]]
+
+
+def print_table(report: Mapping[str, Any]) -> str:
+    """AUC by group of findings with its interval and counts, as lines for a terminal."""
+    title = "group of findings"
+    lines = [f"{title:<28}{'AUC':>6}  {'95 % interval':<15}{'findings':>9}{'positives':>11}{'series':>8}"]
+    for row in report["groups"]:
+        counted = f"{row['findings_with_auc']}/{row['findings']}"
+        lines.append(
+            f"{in_words(row['group']):<28}{_area(row['auc'])}{counted:>9}{row['positives']:>11}{row['positive_series']:>8}"
+        )
+    macro, evaluated = report["macro"], report["evaluated"]
+    counted = f"{macro['findings']}/{len(report['findings'])}"
+    positives = sum(row["positives"] for row in report["findings"])
+    lines.append(f"{'mean over findings':<28}{_area(macro['auc'])}{counted:>9}{positives:>11}{evaluated['series']:>8}")
+    lines.append(
+        "findings: with an AUC, of all. positives: known positive labels. series: with a positive of the group"
+    )
+    return "\n".join(lines)
+
+
+def _area(auc: Mapping[str, Any]) -> str:
+    """Value and interval of an AUC in 23 columns."""
+    if auc["value"] is None:
+        return f"{'–':>6}  {'undefined':<15}"
+    interval = "" if auc["low"] is None else f"{auc['low']:.3f} to {auc['high']:.3f}"
+    return f"{auc['value']:>6.3f}  {interval:<15}"
+
+
+def in_words(group: str) -> str:
+    """A group's name as people read it: ``mass_lesions`` becomes ``Mass lesions``."""
+    words = group.replace("_", " ")
+    return _WORDS.get(group, words[:1].upper() + words[1:])

@@ -1,0 +1,90 @@
+"""Evaluate a bundle on a split of a store, and write the report."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from molre.bundle import Bundle
+from molre.errors import ConfigError
+from molre.evaluation.page import page
+from molre.evaluation.prediction import open_bundle, predict
+from molre.evaluation.report import Subject, build
+from molre.evaluation.scores import to_parquet
+from molre.location import Location
+from molre.store import Store
+
+REPORT = "report.json"
+PAGE = "report.html"
+PREDICTIONS = "predictions.parquet"
+
+
+def evaluate(
+    bundle_uri: str,
+    store_uri: str,
+    split: str,
+    out_uri: str,
+    *,
+    bootstrap: int = 1000,
+    seed: int = 0,
+    workers: int | None = None,
+) -> dict[str, Any]:
+    """Score a split and write ``predictions.parquet``, ``report.json`` and ``report.html``.
+
+    Args:
+        bundle_uri: the bundle, a path or URI.
+        store_uri: the store, a path or URI.
+        split: ``train``, ``val`` or ``test``.
+        out_uri: folder to write into.
+        bootstrap: resamples of patients behind each interval.
+        seed: seed of the resampling.
+        workers: scorers at work; by default what the cluster has.
+
+    Returns:
+        The report, as ``report.json`` holds it.
+
+    Raises:
+        ConfigError: the split is empty, or bundle and store are on different grids.
+        BundleError: the bundle is absent or damaged.
+        StoreError: the store is absent or incomplete.
+    """
+    if bootstrap < 0:
+        raise ConfigError(f"bootstrap is {bootstrap}: it must be 0 or more resamples")
+    bundle, store, out = open_bundle(bundle_uri), Store.open(store_uri), Location.of(out_uri)
+    if bundle.grid != store.grid:
+        raise ConfigError(
+            f"the bundle was trained on grid {bundle.grid.name} and the store is on {store.grid.name}: "
+            f"ingest again with --grid {bundle.grid.name}"
+        )
+    prediction = predict(bundle_uri, store, split, workers=workers)
+    (out / PREDICTIONS).write_bytes(to_parquet(prediction.scores))
+    report = build(
+        prediction.scores,
+        subject_of(bundle, bundle_uri, store, split),
+        thresholds=bundle.thresholds,
+        gates=prediction.gates,
+        bootstrap=bootstrap,
+        seed=seed,
+    )
+    (out / REPORT).write_bytes(json.dumps(report, indent=2, allow_nan=False).encode())
+    (out / PAGE).write_bytes(page(report).encode())
+    return report
+
+
+def subject_of(bundle: Bundle, bundle_uri: str, store: Store, split: str) -> Subject:
+    """What is evaluated, from the bundle's and the store's manifests."""
+    backbone, adapter = bundle.manifest["backbone"], bundle.adapted
+    return Subject(
+        bundle=bundle_uri,
+        bundle_sha=bundle.sha,
+        store=store.uri,
+        source=store.manifest.source,
+        split=split,
+        grid=bundle.grid.name,
+        backbone=backbone["name"],
+        weights=", ".join(f"{name} {value}" for name, value in backbone["weights"].items() if value is not None),
+        adapter=adapter.config.kind,
+        site=adapter.config.site,
+        added_parameters=adapter.added_parameters,
+        added_fraction=adapter.added_fraction,
+    )

@@ -1,0 +1,14 @@
+"""Synthetic head CT whose findings are true by construction, written as real DICOM."""
+
+from molre.phantom.config import CohortConfig
+from molre.phantom.dicom import write_study
+from molre.phantom.lesions import IMPLIES, LESIONS
+from molre.phantom.masks import read_masks, write_masks
+from molre.phantom.montage import montage
+from molre.phantom.study import PhantomStudy, labels_row, make_study
+from molre.phantom.tissue import TISSUES
+
+__all__ = [
+    "IMPLIES", "LESIONS", "TISSUES", "CohortConfig", "PhantomStudy", "labels_row", "make_study", "montage", "read_masks",
+    "write_masks", "write_study",
+]  # fmt: skip

@@ -1,0 +1,109 @@
+"""The voxels of one head under construction: what anatomy fills in and lesions paint over."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import numpy as np
+from jaxtyping import Bool, Float32, UInt8
+
+from molre.phantom.body import NORMAL_FOLDS, Body
+from molre.phantom.geometry import Geometry, Pose, lookup, tissue_coordinates
+from molre.phantom.shapes import Point
+from molre.phantom.template import DISTANCES, S
+from molre.phantom.tissue import AIR, T
+
+Where = Bool[np.ndarray, "n"]
+
+
+class Head:
+    """Voxels inside the skin of all fine slices, as one-dimensional arrays.
+
+    Attributes:
+        x, y, z: standard-head coordinates of the tissue in each voxel, mm.
+        skull: depth below the inner table, mm, positive inside the skull's cavity.
+        skin: depth below the skin, mm, up to 27.
+        ventricle, cistern: depth inside the undilated ventricles and cisterns, mm, negative outside.
+        structure: position in ``template.STRUCTURES``.
+        noise: smooth noise of unit deviation that makes outlines irregular.
+        direction: position in the per-direction maps of ``Body``.
+        hu: Hounsfield units, being painted.
+        tissue: position in ``tissue.TISSUES``, being painted.
+        ventricular, bone: where anatomy has put ventricles and bone.
+    """
+
+    def __init__(self, geometry: Geometry, pose: Pose, body: Body) -> None:
+        x, y, z = tissue_coordinates(geometry, pose, body)
+        self.shape = x.shape
+        record = lookup(np.stack([x, y, z])).reshape(-1)
+        self.where = np.flatnonzero(record["skin"] > DISTANCES["skin"][0] * DISTANCES["skin"][1])
+        record = record[self.where]
+        self.x, self.y, self.z = (a.reshape(-1)[self.where] for a in (x, y, z))
+        for name, (offset, scale) in DISTANCES.items():
+            setattr(self, name, record[name] * np.float32(1 / scale) - np.float32(offset))
+        self.structure: UInt8[np.ndarray, "n"] = np.ascontiguousarray(record["structure"])
+        self.noise = record["noise"] * np.float32(1 / 42) - np.float32(128 / 42)
+        self.direction = record["direction"] + (self.x < 0) * np.int32(NORMAL_FOLDS)
+        self.body = body
+        self.hu: Float32[np.ndarray, "n"] = np.full(len(self.where), AIR, np.float32)
+        self.tissue = np.full(len(self.where), T["air"], np.uint8)
+        self.ventricular: Where = np.zeros(len(self.where), bool)
+        self.bone: Where = np.zeros(len(self.where), bool)
+        self.marks: dict[str, list[np.ndarray]] = {}
+
+    skin: Float32[np.ndarray, "n"]
+    skull: Float32[np.ndarray, "n"]
+    ventricle: Float32[np.ndarray, "n"]
+    cistern: Float32[np.ndarray, "n"]
+
+    def side(self, side: int) -> Where:
+        """Voxels of the patient's left (0) or right (1) half."""
+        return self.x > 0 if side == 0 else self.x < 0
+
+    def at(self, *names: str) -> Where:
+        """Voxels of the named structures."""
+        found = self.structure == S[names[0]]
+        for name in names[1:]:
+            found |= self.structure == S[name]
+        return found
+
+    def tissue_is(self, *names: str) -> Where:
+        """Voxels of the named tissues as painted so far."""
+        found = self.tissue == T[names[0]]
+        for name in names[1:]:
+            found |= self.tissue == T[name]
+        return found
+
+    def near(self, centre: Point, radius_mm: float, stretch: Point = (1, 1, 1)) -> np.ndarray:
+        """Indices of voxels in a box around a point, to work on few voxels."""
+        box = np.abs(self.z - np.float32(centre[2])) < radius_mm * stretch[2]
+        box &= np.abs(self.y - np.float32(centre[1])) < radius_mm * stretch[1]
+        box &= np.abs(self.x - np.float32(centre[0])) < radius_mm * stretch[0]
+        return np.flatnonzero(box)
+
+    def ball(self, centre: Point, radius_mm: float, *, stretch: Point = (1, 1, 1), rough: float = 0.15) -> tuple[np.ndarray, Float32[np.ndarray, "m"]]:
+        """Indices near an irregular ball, and their depth in it in mm (negative outside, down to -radius)."""
+        index = self.near(centre, 2.0 * radius_mm + 4, stretch)
+        offset = [(a[index] - np.float32(c)) / np.float32(s) for a, c, s in zip((self.x, self.y, self.z), centre, stretch, strict=True)]
+        distance = np.sqrt(sum(o * o for o in offset))
+        return index, radius_mm * (1 + np.float32(rough) * self.noise[index]) - distance
+
+    def paint(self, index: np.ndarray, weight: Float32[np.ndarray, "m"], hu: float | np.ndarray, tissue: str, keys: Iterable[str] = ()) -> np.ndarray:
+        """Blend HU into voxels by weight; where it passes a half, set the tissue and mark the findings.
+
+        Returns:
+            Indices of the voxels marked.
+        """
+        touched = weight > 0
+        index, weight = index[touched], weight[touched]
+        value = hu[touched] if isinstance(hu, np.ndarray) else np.float32(hu)
+        self.hu[index] += (value - self.hu[index]) * weight
+        most = index[weight >= 0.5]
+        self.tissue[most] = T[tissue]
+        self.mark(most, keys)
+        return most
+
+    def mark(self, index: np.ndarray, keys: Iterable[str]) -> None:
+        """Note voxels as belonging to findings."""
+        for key in keys:
+            self.marks.setdefault(key, []).append(index)

@@ -1,0 +1,66 @@
+"""Signed distances, in mm and positive inside, of the solids that the head is made of."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from jaxtyping import Float32
+from scipy import ndimage
+
+Field = Float32[np.ndarray, "*shape"]
+Coordinates = tuple[Field, Field, Field]
+Point = tuple[float, float, float]
+
+
+def ellipsoid(at: Coordinates, centre: Point, radii: Point, power: float = 2.0) -> Field:
+    """Distance to the surface of an ellipsoid or, with a power above 2, of a rounder box.
+
+    The first-order distance f / |grad f| (Taubin 1994, "Distance approximations for rasterizing implicit curves"),
+    which is right at the surface and good enough within a centimetre of it.
+    """
+    scaled = [np.abs((a - c) / r) for a, c, r in zip(at, centre, radii, strict=True)]
+    if power == 2.0:
+        radius = np.sqrt(sum(s * s for s in scaled)) + np.float32(1e-4)
+        slope = np.sqrt(sum((s / r) ** 2 for s, r in zip(scaled, radii, strict=True))) / radius
+    else:
+        radius = sum(s**power for s in scaled) ** (1 / power) + np.float32(1e-4)
+        slopes = [(s / radius) ** (power - 1) / r for s, r in zip(scaled, radii, strict=True)]
+        slope = np.sqrt(sum(s * s for s in slopes))
+    return ((1 - radius) / np.maximum(slope, np.float32(1e-3))).astype(np.float32)
+
+
+def capsule(at: Coordinates, start: Point, end: Point, radius: float, end_radius: float | None = None) -> Field:
+    """Distance to the surface of a rod with round ends whose radius may change along it."""
+    axis = np.subtract(end, start)
+    length2 = float(axis @ axis)
+    offset = [a - np.float32(s) for a, s in zip(at, start, strict=True)]
+    along = sum(o * np.float32(c) for o, c in zip(offset, axis, strict=True)) / np.float32(length2)
+    along = np.clip(along, 0, 1)
+    distance2 = sum((o - along * np.float32(c)) ** 2 for o, c in zip(offset, axis, strict=True))
+    last = radius if end_radius is None else end_radius
+    return (radius + along * np.float32(last - radius) - np.sqrt(distance2)).astype(np.float32)
+
+
+def tube(at: Coordinates, points: Sequence[tuple[float, float, float, float]]) -> Field:
+    """Distance to the surface of a bent rod through (x, y, z, radius) points."""
+    pieces = [capsule(at, a[:3], b[:3], a[3], b[3]) for a, b in zip(points, points[1:], strict=False)]
+    return np.maximum.reduce(pieces)
+
+
+def union(first: Field, second: Field, blend_mm: float) -> Field:
+    """Either solid, their seam rounded over ``blend_mm`` (the polynomial smooth maximum)."""
+    share = np.clip(np.float32(0.5) + (first - second) / np.float32(2 * blend_mm), 0, 1)
+    return second + (first - second) * share + np.float32(blend_mm) * share * (1 - share)
+
+
+def ramp(distance_mm: Field, width_mm: float = 1.0) -> Field:
+    """0 outside, 1 inside, linear over ``width_mm`` across the surface: the share of a voxel that a solid fills."""
+    return np.clip(distance_mm * np.float32(1 / width_mm) + np.float32(0.5), 0, 1)
+
+
+def smooth_noise(rng: np.random.Generator, shape: tuple[int, ...], scale: float) -> Field:
+    """Gaussian noise of unit deviation whose correlation length is ``scale`` samples."""
+    white = rng.standard_normal(shape, np.float32)
+    noise = ndimage.gaussian_filter(white, scale, mode="wrap")
+    return noise / np.float32(noise.std())

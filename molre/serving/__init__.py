@@ -1,0 +1,1 @@
+"""A bundle behind HTTP: uploads, the Ray Serve application, and a page for people."""

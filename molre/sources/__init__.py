@@ -1,0 +1,1 @@
+"""Cohort formats: where their studies are, and what their labels say."""

@@ -1,0 +1,57 @@
+"""What an ingestion is told: the cohort, its labels, the grid, and where the store goes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from molre.errors import ConfigError
+from molre.location import home
+from molre.store.fill import FillConfig
+from molre.store.splits import SplitFractions
+from molre.volume import grid_named
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class IngestConfig:
+    """Read a cohort of head CT studies into a store; without flags, the embedded phantom cohort."""
+
+    source: str = "phantom"
+    """Format of the cohort: phantom or dicom."""
+    root: str | None = None
+    """Folder of the cohort, any depth; the phantom is written there (by default into phantom/ beside the store)."""
+    labels: str | None = None
+    """Path or URI of a CSV with the columns study and/or patient, any finding keys (1, 0, -1 or blank), and split."""
+    grid: str = "demo"
+    """Grid of every volume: demo (24x112x112 at 6/2/2 mm), head-5mm (32x224x224 at 5/1/1), head-2.5mm (64x448x448)."""
+    store: str = field(default_factory=lambda: str(home() / "store"))
+    """Folder or URI of the store; a run that was killed goes on there."""
+    studies: int = 400
+    """Studies of the phantom cohort."""
+    seed: int = 0
+    """Seed of the phantom cohort."""
+    key_file: str | None = None
+    """Key of the pseudonyms, made if absent; by default ~/.molre/pseudonym.key. The phantom has a public key."""
+    rows_per_part: int = 16
+    """Most studies in one Arrow file; a file is written by one worker."""
+    split: tuple[float, float, float] = (0.7, 0.1, 0.2)
+    """Share of the patients in train, val and test; a column split in the labels wins."""
+
+    def __post_init__(self) -> None:
+        self.filling()
+        if self.source == "phantom" and self.labels is not None:
+            raise ConfigError("--labels does not go with --source phantom: the phantom brings its own labels")
+
+    @property
+    def out(self) -> str:
+        """Where the job's summary goes."""
+        return self.store
+
+    def filling(self) -> FillConfig:
+        """The settings that the store needs.
+
+        Raises:
+            ConfigError: the grid is unknown, or a number out of range.
+        """
+        train, val, test = self.split
+        fractions = SplitFractions(train=train, val=val, test=test)
+        return FillConfig(grid=grid_named(self.grid), fractions=fractions, rows_per_part=self.rows_per_part)

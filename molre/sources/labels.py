@@ -1,0 +1,156 @@
+"""The labels CSV of a cohort: what is known of each study, and which split it is to be in."""
+
+from __future__ import annotations
+
+import csv
+import difflib
+import io
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Int8
+
+from molre.errors import ConfigError
+from molre.findings import KEYS, UNKNOWN, label_vector
+from molre.location import Location
+from molre.store.schema import SPLITS
+
+STUDY, PATIENT, SPLIT = "study", "patient", "split"
+
+_VALUES = {"1": 1, "0": 0, "-1": UNKNOWN, "": UNKNOWN}
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Known:
+    """What one row of the CSV says.
+
+    Attributes:
+        labels: by finding key; blank cells are absent.
+        split: the prescribed split, if there is one.
+    """
+
+    labels: Mapping[str, int] = field(default_factory=dict)
+    split: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class LabelTable:
+    """Rows of a labels CSV by study and by patient.
+
+    Attributes:
+        by_study: by StudyInstanceUID.
+        by_patient: by PatientID, from rows that name no study.
+    """
+
+    by_study: Mapping[str, Known] = field(default_factory=dict)
+    by_patient: Mapping[str, Known] = field(default_factory=dict)
+
+    def labels(self, study: str, patient: str) -> Int8[np.ndarray, "findings"]:
+        """Labels of a study: its patient's row, and over it its own."""
+        return label_vector({**self._patient(patient).labels, **self._study(study).labels})
+
+    def split(self, study: str, patient: str) -> str | None:
+        """The split prescribed for a study, its own row before its patient's."""
+        return self._study(study).split or self._patient(patient).split
+
+    def unmatched(self, studies: Sequence[str], patients: Sequence[str]) -> int:
+        """Number of rows whose study or patient is not in the archive."""
+        return len(set(self.by_study) - set(studies)) + len(set(self.by_patient) - set(patients))
+
+    def _study(self, study: str) -> Known:
+        return self.by_study.get(study, Known())
+
+    def _patient(self, patient: str) -> Known:
+        return self.by_patient.get(patient, Known())
+
+
+def read_labels(place: str | Path | Location) -> LabelTable:
+    """The labels CSV at a path or URI.
+
+    Columns: ``study`` (StudyInstanceUID) and/or ``patient`` (PatientID), any of the finding keys with 1, 0, -1 or
+    blank for unknown, and ``split`` if the cohort prescribes it.
+
+    Raises:
+        ConfigError: the file is absent or no UTF-8 CSV, a column is unknown, or a row contradicts the above; rows are
+            named by their line, never by their content.
+    """
+    where = Location.of(place)
+    try:
+        text = where.read_bytes().decode("utf-8-sig")
+    except (FileNotFoundError, IsADirectoryError):
+        raise ConfigError(f"no labels file at {where}") from None
+    except UnicodeDecodeError:
+        raise ConfigError(f"{where} is not UTF-8 text: save the table as CSV in UTF-8") from None
+    except OSError as error:
+        raise ConfigError(f"{where} cannot be read: {type(error).__name__}") from None
+    return _table(text, str(where))
+
+
+def _table(text: str, where: str) -> LabelTable:
+    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
+    try:
+        header = [name.strip() for name in next(reader, [])]
+        _check_header(header, where)
+        by: dict[str, dict[str, Known]] = {STUDY: {}, PATIENT: {}}
+        for line, cells in _rows(reader, len(header), where):
+            row = dict(zip(header, cells, strict=True))
+            kind = STUDY if row.get(STUDY) else PATIENT
+            name = row.get(kind, "")
+            if not name:
+                raise ConfigError(f"{where} line {line}: neither study nor patient is given")
+            if name in by[kind]:
+                raise ConfigError(f"{where} line {line}: this {kind} has a row already, give one row each")
+            by[kind][name] = _known(row, f"{where} line {line}")
+    except csv.Error as error:
+        raise ConfigError(f"{where} line {reader.line_num} is not CSV: {error}") from None
+    return LabelTable(by_study=by[STUDY], by_patient=by[PATIENT])
+
+
+def _check_header(header: Sequence[str], where: str) -> None:
+    allowed = (STUDY, PATIENT, SPLIT, *KEYS)
+    for name in header:
+        if name not in allowed:
+            raise ConfigError(f"{where} has the unknown column {name!r}{_near(name, allowed)}")
+    if len(set(header)) != len(header):
+        twice = next(name for name in header if header.count(name) > 1)
+        raise ConfigError(f"{where} has the column {twice!r} twice")
+    if STUDY not in header and PATIENT not in header:
+        raise ConfigError(f"{where} needs a column 'study' (StudyInstanceUID) or 'patient' (PatientID)")
+
+
+def _near(name: str, allowed: Sequence[str]) -> str:
+    if ";" in name or "\t" in name:
+        return ": separate the columns by commas"
+    near = difflib.get_close_matches(name.lower().replace(" ", "_"), allowed, n=3)
+    if near:
+        return f": did you mean {' or '.join(near)}?"
+    return ": allowed are study, patient, split and the keys of molre/findings.csv"
+
+
+def _rows(reader: Iterator[list[str]], width: int, where: str) -> Iterator[tuple[int, list[str]]]:
+    """Rows with the number of the line they end on; blank lines are passed over."""
+    for cells in reader:
+        line = reader.line_num  # type: ignore[attr-defined]
+        if not any(cell.strip() for cell in cells):
+            continue
+        if len(cells) != width:
+            raise ConfigError(f"{where} line {line} has {len(cells)} cells: the header has {width}")
+        yield line, [cell.strip() for cell in cells]
+
+
+def _known(row: Mapping[str, str], where: str) -> Known:
+    split = row.get(SPLIT) or None
+    if split is not None and split not in SPLITS:
+        raise ConfigError(f"{where}: the split must be {', '.join(SPLITS)} or blank")
+    labels = {key: _value(text, f"{where}, column {key}") for key, text in row.items() if key in KEYS and text}
+    return Known(labels=labels, split=split)
+
+
+def _value(text: str, where: str) -> int:
+    # A table program turns a column of ones and blanks into 1.0 and blanks.
+    plain = text.removesuffix(".0")
+    if plain not in _VALUES:
+        raise ConfigError(f"{where}: a label must be 1, 0, -1 (unknown) or blank")
+    return _VALUES[plain]

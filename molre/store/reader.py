@@ -1,0 +1,226 @@
+"""A store opened for reading: light columns as a table, volumes by number."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import OrderedDict
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from jaxtyping import Int, Int8, Int16
+
+from molre.errors import ConfigError, StoreError
+from molre.location import Location
+from molre.store.manifest import Manifest, Part
+from molre.store.schema import SPLITS, schema_of
+from molre.volume import Grid
+
+_OPEN_PARTS = 256
+"""Parts kept mapped at once: well under the usual limit of 1,024 open files."""
+
+_REMOTE_READS = 16
+"""Reads in flight against remote storage, whose latency and not its bandwidth is what costs."""
+
+
+class Store:
+    """A complete store, local or remote.
+
+    Rows are numbered through all parts in the manifest's order. A store can be pickled: what travels is where it is.
+    """
+
+    def __init__(self, location: Location, manifest: Manifest) -> None:
+        self._location = location
+        self.manifest = manifest
+        self._first = np.cumsum([0, *(part.rows for part in manifest.parts)])
+        self._open: OrderedDict[int, pa.RecordBatchFileReader] = OrderedDict()
+
+    @classmethod
+    def open(cls, place: str | Path | Location) -> Store:
+        """Open the store at a path or URI.
+
+        Raises:
+            StoreError: it is absent, incomplete, or its parts are not those of the manifest.
+        """
+        location = Location.of(place)
+        store = cls(location, Manifest.read(location))
+        store._check_sizes()
+        return store
+
+    def __reduce__(self) -> tuple[type[Store], tuple[Location, Manifest]]:
+        return type(self), (self._location, self.manifest)
+
+    def __repr__(self) -> str:
+        return f"Store({self.uri!r}, rows={self.rows}, grid={self.grid.name!r})"
+
+    @property
+    def grid(self) -> Grid:
+        """Shape and spacing of every volume."""
+        return self.manifest.grid
+
+    @property
+    def uri(self) -> str:
+        """Where the store is; ``Store.open`` takes it."""
+        return self._location.uri
+
+    @property
+    def rows(self) -> int:
+        """Series in the store."""
+        return int(self._first[-1])
+
+    @cached_property
+    def _light(self) -> pa.Table:
+        index = self._location / self.manifest.index.name
+        try:
+            data = index.read_bytes()
+        except OSError:
+            raise StoreError(f"{index} cannot be read: run the same ingest command again") from None
+        if hashlib.sha256(data).hexdigest() != self.manifest.index.sha256:
+            raise StoreError(f"{index} is not the manifest's: run the same ingest command again")
+        return pa.ipc.open_file(pa.py_buffer(data)).read_all()
+
+    def table(self, columns: Sequence[str] | None = None) -> pa.Table:
+        """Columns other than ``hu``, all of them by default, a row a series; no voxel is touched.
+
+        Raises:
+            ConfigError: there is no such column.
+        """
+        known = self._light.column_names
+        for name in columns or ():
+            if name not in known:
+                raise ConfigError(f"the store has no light column {name!r}: choose from {', '.join(known)}")
+        return self._light.select(list(columns)) if columns is not None else self._light
+
+    def labels(self) -> Int8[np.ndarray, "rows findings"]:
+        """Labels of all rows: 1, 0 or -1 (unknown)."""
+        values = pc.list_flatten(self._light["labels"]).to_numpy()
+        return values.reshape(self.rows, len(self.manifest.vocabulary))
+
+    def indices(self, split: str | None = None) -> Int[np.ndarray, "chosen"]:
+        """Numbers of the rows of a split, ascending; of all rows where none is given.
+
+        Raises:
+            ConfigError: there is no such split.
+        """
+        if split is None:
+            return np.arange(self.rows)
+        if split not in SPLITS:
+            raise ConfigError(f"unknown split {split!r}: choose from {', '.join(SPLITS)}")
+        return np.flatnonzero(pc.equal(self._light["split"], split).to_numpy())
+
+    def volume(self, index: int) -> Int16[np.ndarray, "z y x"]:
+        """One volume: a read-only view of the mapped part where local, a copy where remote.
+
+        Raises:
+            IndexError: there is no such row.
+            StoreError: the part is not there any more, or not readable.
+        """
+        if not 0 <= index < self.rows:
+            raise IndexError(f"row {index} of a store of {self.rows} rows")
+        part = int(np.searchsorted(self._first, index, side="right")) - 1
+        return self._batch(self._reader(part), index - int(self._first[part]))
+
+    def volumes(self, indices: Iterable[int]) -> Int16[np.ndarray, "n z y x"]:
+        """Volumes of the given rows, in the order given, as one new array.
+
+        One copy from the mapped parts where local; ranges of the parts in parallel where remote.
+        """
+        wanted = [int(index) for index in indices]
+        out = np.empty((len(wanted), *self.grid.shape), np.int16)
+        if self._location.local is not None or len(wanted) < 2:
+            for place, index in enumerate(wanted):
+                out[place] = self.volume(index)
+            return out
+
+        def fetch(place: int) -> None:
+            out[place] = self.volume(wanted[place])
+
+        with ThreadPoolExecutor(_REMOTE_READS) as threads:
+            list(threads.map(fetch, range(len(wanted))))
+        return out
+
+    def verify(self) -> None:
+        """Read every byte and compare it with the manifest.
+
+        Raises:
+            StoreError: a part is missing or has another content; the message names the first.
+        """
+        for part in (self.manifest.index, *self.manifest.parts):
+            if digest(self._location / part.name) != part.sha256:
+                raise StoreError(f"{self.uri}/{part.name} is damaged: its SHA-256 is not the manifest's")
+
+    def _check_sizes(self) -> None:
+        files = (self.manifest.index, *self.manifest.parts)
+        infos = self._location.filesystem.get_file_info([(self._location / file.name).path for file in files])
+        for part, info in zip(files, infos, strict=True):
+            if not info.is_file:
+                raise StoreError(f"the store at {self.uri} lacks {part.name}: run the same ingest command again")
+            if info.size != part.bytes:
+                raise StoreError(f"{self.uri}/{part.name} has not the manifest's size: run the same ingest again")
+
+    def _reader(self, part: int) -> pa.RecordBatchFileReader:
+        """The part opened, the longest unused of the open ones closed if there are many."""
+        if self._location.local is None:
+            return open_part(self._location, self.manifest.parts[part], self.grid)
+        if part not in self._open:
+            self._open[part] = open_part(self._location, self.manifest.parts[part], self.grid)
+            if len(self._open) > _OPEN_PARTS:
+                self._open.popitem(last=False)
+        self._open.move_to_end(part)
+        return self._open[part]
+
+    def _batch(self, reader: pa.RecordBatchFileReader, position: int) -> Int16[np.ndarray, "z y x"]:
+        values = reader.get_batch(position).column(0).storage.flatten()
+        return values.to_numpy(zero_copy_only=True).reshape(self.grid.shape)
+
+
+def open_part(folder: Location, part: Part, grid: Grid, *, columns: Sequence[int] = (0,)) -> pa.RecordBatchFileReader:
+    """A part opened for random access to its record batches: mapped where local, by ranges where remote.
+
+    Args:
+        folder: the store.
+        part: one of its parts.
+        grid: the store's.
+        columns: positions of the columns to read; others are not fetched.
+
+    Raises:
+        StoreError: the file is missing, is no Arrow file, or has other rows or another schema than the store's.
+    """
+    where = folder / part.name
+    try:
+        source = pa.memory_map(where.path) if where.local else where.filesystem.open_input_file(where.path)
+        options = pa.ipc.IpcReadOptions(included_fields=list(columns))
+        reader = pa.ipc.open_file(source, options=options)
+    except (OSError, pa.ArrowInvalid) as error:
+        raise StoreError(f"{where} cannot be read: {type(error).__name__}; run the same ingest command again") from None
+    whole = schema_of(grid)
+    if reader.num_record_batches != part.rows or reader.schema != pa.schema([whole.field(i) for i in columns]):
+        raise StoreError(f"{where} does not match the manifest: run the same ingest command again")
+    return reader
+
+
+def light_rows(folder: Location, part: Part, grid: Grid) -> Iterator[pa.RecordBatch]:
+    """The rows of a part without their voxels."""
+    reader = open_part(folder, part, grid, columns=range(1, len(schema_of(grid))))
+    for position in range(part.rows):
+        yield reader.get_batch(position)
+
+
+def digest(file: Location) -> str:
+    """SHA-256 of a file, hexadecimal.
+
+    Raises:
+        StoreError: it is not there.
+    """
+    found = hashlib.sha256()
+    try:
+        with file.filesystem.open_input_stream(file.path) as stream:
+            while chunk := stream.read(1 << 22):
+                found.update(chunk)
+    except FileNotFoundError:
+        raise StoreError(f"{file} is missing: run the same ingest command again") from None
+    return found.hexdigest()

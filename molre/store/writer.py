@@ -1,0 +1,205 @@
+"""Writing a store so that it is whole or absent, whatever kills the run.
+
+A part is written aside, hashed and renamed; then its receipt (``part-00000.json``) says which studies it covers. A
+part without a receipt was never finished and is written again. Index, ``rejected.csv`` and, last of all, the manifest
+follow when every study is covered by a receipt.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import csv
+import io
+import json
+import os
+import re
+import shutil
+import tempfile
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import pyarrow as pa
+from pyarrow.fs import FileSelector
+
+from molre.location import Location
+from molre.store.manifest import MANIFEST, Part
+from molre.store.reader import digest, light_rows
+from molre.store.schema import Row, light_schema, record_batch, schema_of
+from molre.volume import Grid
+
+INDEX = "index.arrow"
+REJECTED = "rejected.csv"
+_ASIDE = ".molre-"
+_RECEIPT = re.compile(r"part-(\d{5,})\.json")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Refused:
+    """A study or file that did not become a row.
+
+    Attributes:
+        path: relative to the cohort's root, as the person who ingests knows it.
+        code: one of the documented reason codes.
+        sentence: what is wrong, without any text from a header.
+    """
+
+    path: str
+    code: str
+    sentence: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Receipt:
+    """What a finished part covers.
+
+    Attributes:
+        number: of the part.
+        part: the Arrow file; None where every study was refused.
+        studies: fingerprint of each study covered, row or refusal.
+        refused: the studies among them that became no row.
+    """
+
+    number: int
+    part: Part | None
+    studies: tuple[str, ...]
+    refused: tuple[Refused, ...]
+
+    def write(self, folder: Location) -> None:
+        """Write the receipt, which commits the part."""
+        (folder / f"part-{self.number:05d}.json").write_bytes(json.dumps(asdict(self), indent=1).encode())
+
+    @classmethod
+    def read(cls, file: Location) -> Receipt:
+        """The receipt in a file."""
+        saved = json.loads(file.read_bytes())
+        return cls(
+            number=saved["number"],
+            part=Part(**saved["part"]) if saved["part"] else None,
+            studies=tuple(saved["studies"]),
+            refused=tuple(Refused(**refused) for refused in saved["refused"]),
+        )
+
+
+def part_name(number: int) -> str:
+    """File name of a part."""
+    return f"part-{number:05d}.arrow"
+
+
+def write_part(folder: Location, number: int, grid: Grid, rows: Iterable[Row]) -> Part | None:
+    """Write one part, whole or not at all, holding one row in memory at a time.
+
+    Returns:
+        the part, or None (and no file) where there was no row.
+    """
+    with _aside(folder) as file:
+        count = _write_rows(file, grid, rows)
+        if not count:
+            return None
+        part = Part(name=part_name(number), rows=count, bytes=file.stat().st_size, sha256=digest(Location.of(file)))
+        _publish(file, folder / part.name)
+    return part
+
+
+def _write_rows(file: Path, grid: Grid, rows: Iterable[Row]) -> int:
+    schema, count = schema_of(grid), 0
+    with pa.OSFile(str(file), "wb") as sink, pa.ipc.new_file(sink, schema) as stream:
+        for row in rows:
+            stream.write_batch(record_batch(row, schema))
+            count += 1
+    return count
+
+
+@contextlib.contextmanager
+def _aside(folder: Location) -> Iterator[Path]:
+    """A temporary file: in the store's own folder where local, so that a rename publishes it."""
+    descriptor, name = tempfile.mkstemp(prefix=_ASIDE, suffix=".tmp", dir=folder.local)
+    os.close(descriptor)
+    file = Path(name)
+    try:
+        yield file
+    finally:
+        file.unlink(missing_ok=True)
+
+
+def _publish(file: Path, target: Location) -> None:
+    """Make the finished file appear under its name; a remote object appears whole when its upload completes."""
+    if target.local is not None:
+        with file.open("rb") as written:
+            os.fsync(written.fileno())
+        file.chmod(0o644)
+        file.replace(target.path)
+        return
+    with file.open("rb") as source, target.filesystem.open_output_stream(target.path) as sink:
+        shutil.copyfileobj(source, sink, 1 << 24)
+
+
+def write_index(folder: Location, grid: Grid, parts: Sequence[Part]) -> Part:
+    """Write all rows of the parts without their voxels as one file."""
+    schema = light_schema(grid)
+    batches = [batch for part in parts for batch in light_rows(folder, part, grid)]
+    table = pa.Table.from_batches(batches, schema=schema).combine_chunks()
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_file(sink, schema) as stream:
+        stream.write_table(table)
+    data = sink.getvalue().to_pybytes()
+    index = folder / INDEX
+    index.write_bytes(data)
+    return Part(name=INDEX, rows=table.num_rows, bytes=len(data), sha256=digest(index))
+
+
+def write_rejected(folder: Location, refused: Iterable[Refused]) -> Location:
+    """Write ``rejected.csv``, sorted by path; it may hold folder names of the archive and belongs to its owner only."""
+    text = io.StringIO(newline="")
+    table = csv.writer(text, lineterminator="\n")
+    table.writerow(["path", "code", "sentence"])
+    table.writerows(sorted((entry.path, entry.code, entry.sentence) for entry in refused))
+    file = folder / REJECTED
+    file.write_bytes(text.getvalue().encode("utf-8", "surrogateescape"))
+    return file
+
+
+def receipts(folder: Location) -> list[Receipt]:
+    """Receipts of the parts that are there, by number; one whose part is missing or of another size does not count."""
+    sizes = _sizes(folder)
+    found = []
+    for name in sizes:
+        if _RECEIPT.fullmatch(name):
+            receipt = _read_receipt(folder / name)
+            if receipt and (receipt.part is None or sizes.get(receipt.part.name) == receipt.part.bytes):
+                found.append(receipt)
+    return sorted(found, key=lambda receipt: receipt.number)
+
+
+def _read_receipt(file: Location) -> Receipt | None:
+    try:
+        return Receipt.read(file)
+    except (ValueError, KeyError, TypeError):
+        return None
+
+
+def _sizes(folder: Location) -> Mapping[str, int]:
+    selector = FileSelector(folder.path, allow_not_found=True)
+    return {info.base_name: info.size for info in folder.filesystem.get_file_info(selector) if info.is_file}
+
+
+def keep_only(folder: Location, kept: Sequence[Receipt]) -> None:
+    """Remove parts, receipts and temporary files of earlier runs that are not to be kept.
+
+    The manifest goes first where anything it may list goes, so that no reader meets a store that lacks a part.
+    """
+    stay = {part_name(receipt.number) for receipt in kept if receipt.part}
+    stay |= {f"part-{receipt.number:05d}.json" for receipt in kept}
+    gone = [name for name in _sizes(folder) if re.fullmatch(r"part-\d{5,}\.(arrow|json)", name) and name not in stay]
+    if gone:
+        (folder / MANIFEST).delete()
+    for name in gone:
+        (folder / name).delete()
+    sweep(folder)
+
+
+def sweep(folder: Location) -> None:
+    """Remove the temporary files that killed workers left; only the store's one writer may do so."""
+    for name in _sizes(folder):
+        if name.startswith(".") and name.endswith(".tmp"):
+            (folder / name).delete()

@@ -1,0 +1,1 @@
+"""Training of adapters, pooling and head by Ray Train and DeepSpeed."""

@@ -1,0 +1,116 @@
+"""Everything a training run can be told."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+from molre.adapters import AdapterConfig
+from molre.errors import ConfigError
+from molre.location import home, place
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TrainConfig:
+    """Fine-tune a backbone on a store by an adapter, with Ray Train and DeepSpeed."""
+
+    store: str | None = None
+    """Store made by jobs/ingest.py, a path or URI; without it, the embedded phantom cohort."""
+    features: str | None = None
+    """Cached features made by jobs/embed.py; without it they are made in OUT/features where the site allows it."""
+    out: str = field(default_factory=lambda: str(home() / "train"))
+    """Folder or URI of the result; the same folder goes on with a run that was stopped."""
+    backbone: str = "dinov3-tiny"
+    """Name in the registry of backbones; the default is the smallest and comes with weights."""
+    weights: str | None = None
+    """Checkpoint file or folder, or a hub id; 'random'; without it the packaged weights, else random ones."""
+    adapter: Literal["none", "lora", "mlp", "molre", "full"] = "molre"
+    """Kind of adapter; none trains pooling and head only, full trains everything."""
+    site: str = "feature"
+    """Where the adapter sits: feature, last_block, attention, or a regular expression over module names."""
+    experts: int = 6
+    """Number of experts K (paper: 6)."""
+    rank: int | None = None
+    """Rank r of each expert (paper: 8); without it the largest of 8, 4, 2, 1 that the budget allows."""
+    alpha: float = 16.0
+    """Scale of the update is alpha / rank."""
+    temperature: float = 1.0
+    """Temperature of the gate's softmax."""
+    dropout: float = 0.0
+    """Dropout before the experts."""
+    budget: float = 0.005
+    """Largest added fraction of the backbone's parameters (paper: under 0.5 %)."""
+    over_budget: bool = False
+    """Allow an adapter above the budget."""
+    query_per_finding: bool = False
+    """Give each finding its own pooling query instead of one for all."""
+    epochs: int = 40
+    """Passes over the training split; features are small, so forty take seconds on the demo's."""
+    batch_size: int = 32
+    """Studies an optimiser step, over all workers together."""
+    accumulation: int = 1
+    """Parts into which each worker's share of a batch is cut to fit in memory."""
+    learning_rate: float = 2e-3
+    """Peak learning rate of AdamW; reached after the warm-up, then a cosine to zero."""
+    weight_decay: float = 0.01
+    """Decoupled weight decay."""
+    warmup: float = 0.1
+    """Fraction of all steps over which the learning rate rises."""
+    clip_norm: float = 1.0
+    """Largest norm of the gradient."""
+    gamma: float = 2.0
+    """Exponent of the focal loss (paper: 2.0)."""
+    workers: int = 2
+    """Ray Train workers; each takes one GPU where the cluster has them, else one CPU."""
+    zero: Literal[0, 1, 2, 3] = 0
+    """DeepSpeed ZeRO stage; 0 is right for adapters, 2 or 3 for full fine-tuning of a large backbone."""
+    precision: Literal["auto", "fp32", "bf16"] = "auto"
+    """Number format of forward and backward; auto is bf16 on GPUs and fp32 on CPUs."""
+    checkpoint_every_steps: int = 0
+    """Checkpoint within an epoch every so many steps; 0 for the end of each epoch only."""
+    checkpoint_every_epochs: int = 5
+    """Validate and checkpoint every so many epochs, and after the last."""
+    max_failures: int = 2
+    """How often a run is taken up again from its last checkpoint after a worker died."""
+    seed: int = 0
+    """Seed of initialisation and of the order of studies."""
+    evaluate: bool = True
+    """Evaluate the bundle on the test split in the end."""
+    bootstrap: int = 1000
+    """Bootstrap resamples of the evaluation's intervals."""
+
+    def __post_init__(self) -> None:
+        for name in ("store", "features", "out"):
+            if getattr(self, name) is not None:
+                object.__setattr__(self, name, place(getattr(self, name)))
+        for name in ("epochs", "batch_size", "accumulation", "workers", "checkpoint_every_epochs"):
+            if getattr(self, name) < 1:
+                raise ConfigError(f"{name} is {getattr(self, name)}: it must be at least 1")
+        for name in ("learning_rate", "clip_norm", "temperature"):
+            if getattr(self, name) <= 0:
+                raise ConfigError(f"{name} is {getattr(self, name)}: it must be above 0")
+        if self.batch_size < self.workers * self.accumulation:
+            raise ConfigError(
+                f"batch_size is {self.batch_size}: "
+                f"each of {self.workers} workers x {self.accumulation} parts needs a study"
+            )
+
+    @property
+    def cached(self) -> bool:
+        """Whether frozen features can stand for the backbone: nothing before the feature site is trained."""
+        return self.adapter == "none" or (self.site == "feature" and self.adapter != "full")
+
+    @property
+    def adapter_config(self) -> AdapterConfig:
+        """The adapter's own configuration."""
+        return AdapterConfig(
+            kind=self.adapter,
+            site=self.site,
+            experts=self.experts,
+            rank=self.rank,
+            alpha=self.alpha,
+            temperature=self.temperature,
+            dropout=self.dropout,
+            budget=self.budget,
+            over_budget=self.over_budget,
+        )

@@ -1,0 +1,190 @@
+"""A training run from a store to a bundle, as a driver sees it."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import ray
+import torch
+from ray.train import CheckpointConfig, FailureConfig, RunConfig, ScalingConfig
+from ray.train.torch import TorchConfig, TorchTrainer
+
+from molre.adapters import Adapted
+from molre.bundle import save_bundle
+from molre.embedding import EmbedConfig, Features, embed
+from molre.errors import ConfigError, MolreError
+from molre.evaluation.scores import Scores
+from molre.evaluation.thresholds import choose
+from molre.location import Location
+from molre.store import Store
+from molre.training import checkpoint as checkpoints
+from molre.training.config import TrainConfig
+from molre.training.loop import SCORE, VALIDATION, train_worker
+from molre.training.trainee import load_trained, make
+
+RUN = "run.json"
+"""What the run in a folder is of; a second run goes on only with the same."""
+
+FREE = ("out", "epochs", "workers", "max_failures", "evaluate", "bootstrap", "features", "checkpoint_every_epochs")
+"""Settings that may differ when a run is taken up again."""
+
+
+def train(config: TrainConfig) -> dict[str, Any]:
+    """Train, and write checkpoints and the bundle of the best one into ``config.out``.
+
+    Returns:
+        What the summary says of it: metrics, adapter, bundle.
+
+    Raises:
+        MolreError: the store, the backbone, the adapter or the folder does not fit.
+    """
+    if config.store is None:
+        raise ConfigError("training needs a store: make one with jobs/ingest.py")
+    store = Store.open(config.store)
+    adapted = make(config, cached=config.cached)
+    print(f"{config.backbone}, {describe(adapted)}; {store.rows} studies, {_split_counts(store)}", flush=True)
+    _claim(config)
+    features = _features(config, store)
+    result = fit(dataclasses.replace(config, features=features.uri if features else None))
+    bundle_at = Location.of(config.out) / "bundle"
+    with tempfile.TemporaryDirectory() as folder:
+        best = _best(result, Path(folder))
+        state = checkpoints.read(best)
+        bundle_at.upload(_bundle(config, store, state, _thresholds(store, best), Path(folder) / "bundle"))
+    metrics = result.metrics or {}
+    return {
+        "metrics": {
+            "val": {"mean_auc": state.progress.score, "epoch": state.progress.epoch},
+            "train": {"loss": metrics.get("loss")},
+        },
+        "adapter": adapter_facts(adapted),
+        "studies_per_second": metrics.get("studies_per_second"),
+        "bundle": bundle_at.uri,
+    }
+
+
+def fit(config: TrainConfig, callbacks: list[Any] | None = None) -> Any:
+    """Run Ray Train on a resolved configuration, going on where an earlier run of the folder stopped.
+
+    Args:
+        config: with store and features resolved.
+        callbacks: of Ray Train, such as the one that tells Ray Tune.
+    """
+    gpus = ray.cluster_resources().get("GPU", 0) > 0
+    trainer = TorchTrainer(
+        train_worker,
+        train_loop_config=dataclasses.asdict(config),
+        torch_config=TorchConfig(backend=None if gpus else "gloo"),
+        scaling_config=ScalingConfig(num_workers=config.workers, use_gpu=gpus),
+        run_config=RunConfig(
+            name="checkpoints",
+            storage_path=config.out,
+            callbacks=callbacks,
+            failure_config=FailureConfig(max_failures=config.max_failures, controller_failure_limit=2),
+            checkpoint_config=CheckpointConfig(num_to_keep=2, checkpoint_score_attribute=SCORE),
+        ),
+    )
+    try:
+        return trainer.fit()
+    except ray.train.TrainingFailedError as failure:
+        raise_cause(failure)
+        raise
+
+
+def raise_cause(failure: ray.train.TrainingFailedError) -> None:
+    """Raise the error that a worker met, where it is one a user can act on."""
+    for error in getattr(failure, "worker_failures", {}).values():
+        cause = getattr(error, "cause", error)
+        if isinstance(cause, MolreError):
+            raise cause from failure
+
+
+def describe(adapted: Adapted) -> str:
+    """The adapter and what it adds, in words."""
+    added = f"{adapted.added_parameters:,} added parameters ({adapted.added_fraction:.3%})"
+    return f"adapter {adapted.config.kind} at {adapted.config.site}: {added}"
+
+
+def adapter_facts(adapted: Adapted) -> dict[str, Any]:
+    """The adapter's part of a summary."""
+    return {
+        **dataclasses.asdict(adapted.config),
+        "added_parameters": adapted.added_parameters,
+        "added_fraction": adapted.added_fraction,
+    }
+
+
+def _split_counts(store: Store) -> str:
+    return ", ".join(f"{len(store.indices(split))} {split}" for split in ("train", "val", "test"))
+
+
+def _claim(config: TrainConfig) -> None:
+    """Refuse to go on with the run of another configuration."""
+    where = Location.of(config.out) / RUN
+    wanted = {key: value for key, value in dataclasses.asdict(config).items() if key not in FREE}
+    if where.exists():
+        saved = json.loads(where.read_bytes())
+        for key in wanted:
+            if saved.get(key) != wanted[key]:
+                raise ConfigError(
+                    f"{config.out} holds a run with {key} {saved.get(key)!r}, not {wanted[key]!r}: choose another --out"
+                )
+        return
+    where.write_bytes(json.dumps(wanted, indent=2).encode())
+
+
+def _features(config: TrainConfig, store: Store) -> Features | None:
+    if not config.cached:
+        return None
+    if config.features is not None:
+        features = Features.open(config.features)
+        features.check(store, config.backbone)
+        return features
+    out = (Location.of(config.out) / "features").uri
+    return embed(EmbedConfig(store=store.uri, backbone=config.backbone, weights=config.weights, out=out))
+
+
+def _best(result: Any, folder: Path) -> Path:
+    chosen = result.get_best_checkpoint(SCORE, "max")
+    if chosen is None:
+        raise ConfigError("the run left no checkpoint: raise epochs, or choose another --out")
+    return Path(chosen.to_directory(str(folder / "best")))
+
+
+def _thresholds(store: Store, checkpoint: Path) -> dict[str, float]:
+    """A threshold a finding, chosen on the validation split."""
+    if not (checkpoint / VALIDATION).exists():
+        return {}
+    rows, logits = store.indices("val"), np.load(checkpoint / VALIDATION)
+    table = store.table(["patient", "study", "series"]).take(rows)
+    scores = Scores(
+        patients=table["patient"].to_pylist(),
+        studies=table["study"].to_pylist(),
+        series=table["series"].to_pylist(),
+        labels=store.labels()[rows],
+        probabilities=torch.from_numpy(logits).sigmoid().numpy(),
+    )
+    return choose(scores)
+
+
+def _bundle(
+    config: TrainConfig, store: Store, state: checkpoints.Checkpoint, thresholds: dict[str, float], folder: Path
+) -> Path:
+    """Build the classifier with its real backbone, put the best checkpoint in, and save it."""
+    adapted = make(config, cached=False)
+    load_trained(adapted, state.parameters)
+    provenance = {
+        "store": {"source": store.manifest.source, "counts": store.manifest.counts},
+        "training": dataclasses.asdict(config),
+        "validation": {"mean_auc": state.progress.score, "epoch": state.progress.epoch},
+        "trained": time.strftime("%Y-%m-%d"),
+        "torch": torch.__version__,
+    }
+    save_bundle(folder, adapted, grid=store.grid, provenance=provenance, thresholds=thresholds)
+    return folder
