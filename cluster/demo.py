@@ -33,7 +33,9 @@ def main() -> int:
         dashboard = free_ports(1)[0]
         environment["RAY_ADDRESS"] = f"http://127.0.0.1:{dashboard}"
         head = start(folder, environment, dashboard)
-        print(f"Ray is up (dashboard http://127.0.0.1:{dashboard}); results go to {environment['MOLRE_HOME']}", flush=True)
+        print(
+            f"Ray is up (dashboard http://127.0.0.1:{dashboard}); results go to {environment['MOLRE_HOME']}", flush=True
+        )
         status = submit(environment)
         print(f"demo {'finished' if status == 0 else 'failed'} after {time.monotonic() - begun:.0f} s", flush=True)
         return status

@@ -2,26 +2,28 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from molre.embedded import default_bundle, default_store
 from molre.errors import ConfigError
 from molre.evaluation.report import print_table
 from molre.evaluation.run import PAGE, PREDICTIONS, REPORT, evaluate
-from molre.job import home, place, run
+from molre.job import run
+from molre.location import home, place
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Config:
     """Score every series of a split once; write report.json, report.html and predictions.parquet."""
 
-    bundle: str
-    """Path or URI of the bundle."""
-    store: str
-    """Path or URI of the store, on the bundle's grid."""
+    bundle: str | None = None
+    """Path or URI of the bundle; without it, one trained on the embedded phantom cohort."""
+    store: str | None = None
+    """Path or URI of the store, on the bundle's grid; without it, the embedded phantom cohort."""
     split: Literal["train", "val", "test"] = "test"
     """Split to score."""
-    out: str = str(home() / "evaluation")
+    out: str = field(default_factory=lambda: str(home() / "evaluation"))
     """Folder to write into, a path or URI."""
     bootstrap: int = 1000
     """Resamples of patients behind each 95 % interval; 1,000 make its ends stable to about a tenth of its width."""
@@ -41,8 +43,8 @@ def main(config: Config) -> dict[str, Any]:
     """Evaluate, and say where the report is."""
     out = place(config.out)
     report = evaluate(
-        place(config.bundle),
-        place(config.store),
+        place(config.bundle) if config.bundle else default_bundle(),
+        place(config.store) if config.store else default_store(),
         config.split,
         out,
         bootstrap=config.bootstrap,

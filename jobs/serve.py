@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from molre.errors import ConfigError
-from molre.job import place, run
+from molre.job import run
+from molre.location import place
 from molre.serving.run import run as serve
 from molre.serving.settings import Settings
 
@@ -14,8 +15,8 @@ from molre.serving.settings import Settings
 class Config:
     """Serve a bundle over HTTP until interrupted: POST /v1/predict, GET /v1/findings, and a page at /."""
 
-    bundle: str
-    """Path or URI of the bundle."""
+    bundle: str | None = None
+    """Path or URI of the bundle; without it, one trained on the embedded phantom cohort."""
     host: str = "127.0.0.1"
     """Address to listen on; 0.0.0.0 for every network of the machine, and then with a token."""
     port: int = 8000
@@ -48,7 +49,7 @@ class Config:
 def main(config: Config) -> None:
     """Serve until told to stop."""
     settings = Settings(
-        bundle=place(config.bundle),
+        bundle=place(config.bundle) if config.bundle else _default_bundle(),
         token_file=None if config.token_file is None else place(config.token_file),
         body_mib=config.body_mib,
         inflated_mib=config.inflated_mib,
@@ -58,6 +59,12 @@ def main(config: Config) -> None:
         model_gpus=config.gpus,
     )
     serve(settings, host=config.host, port=config.port)
+
+
+def _default_bundle() -> str:
+    from molre.embedded import default_bundle  # brings the whole of training, which serving a bundle does not need
+
+    return default_bundle()
 
 
 if __name__ == "__main__":

@@ -125,17 +125,19 @@ def summarise(results: pd.DataFrame) -> list[dict[str, Any]]:
     for (backbone, adapter), runs in results.groupby(["backbone", "adapter"], sort=False):
         base = results[(results["backbone"] == backbone) & (results["adapter"] == "none")]["auc"]
         mean = float(runs["auc"].mean())
-        rows.append({
-            "backbone": backbone,
-            "adapter": adapter,
-            "auc": mean,
-            "low": float(runs["auc_low"].mean()),
-            "high": float(runs["auc_high"].mean()),
-            "seed_sd": float(runs["auc"].std(ddof=1)) if len(runs) > 1 else None,
-            "gain_over_none": mean - float(base.mean()) if len(base) else None,
-            "excellent": float(runs["excellent"].mean()),
-            "added_fraction": float(runs["added_fraction"].iloc[0]),
-        })
+        rows.append(
+            {
+                "backbone": backbone,
+                "adapter": adapter,
+                "auc": mean,
+                "low": float(runs["auc_low"].mean()),
+                "high": float(runs["auc_high"].mean()),
+                "seed_sd": float(runs["auc"].std(ddof=1)) if len(runs) > 1 else None,
+                "gain_over_none": mean - float(base.mean()) if len(base) else None,
+                "excellent": float(runs["excellent"].mean()),
+                "added_fraction": float(runs["added_fraction"].iloc[0]),
+            }
+        )
     return rows
 
 
@@ -147,6 +149,14 @@ def markdown(rows: list[dict[str, Any]]) -> str:
         sd = "" if row["seed_sd"] is None else f"{row['seed_sd']:.3f}"
         gain = "" if row["gain_over_none"] is None else f"{row['gain_over_none']:+.3f}"
         area = f"{row['auc']:.3f} ({row['low']:.3f} to {row['high']:.3f})"
-        cells = (row["backbone"], row["adapter"], f"{row['added_fraction']:.2%}", area, sd, gain, f"{row['excellent']:.1f}")
+        cells = (
+            row["backbone"],
+            row["adapter"],
+            f"{row['added_fraction']:.2%}",
+            area,
+            sd,
+            gain,
+            f"{row['excellent']:.1f}",
+        )
         lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines) + "\n"

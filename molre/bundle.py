@@ -146,6 +146,10 @@ def load_bundle(place: str | Path | Location, *, weights: str | None = None, dev
 
 def _write_weights(part: Path, adapted: Adapted) -> None:
     classifier = adapted.classifier
+    if not all(torch.isfinite(value).all() for value in adapted.model.parameters() if value.requires_grad):
+        raise BundleError(
+            "the trained weights hold NaN or infinite values: the training diverged, no bundle is written"
+        )
     heads = {f"pooling.{key}": value for key, value in classifier.pooling.state_dict().items()}
     heads |= {f"head.{key}": value for key, value in classifier.head.state_dict().items()}
     _save(heads, part / HEAD)
@@ -158,8 +162,6 @@ def _write_weights(part: Path, adapted: Adapted) -> None:
 
 def _save(state: Mapping[str, Tensor], file: Path) -> None:
     held = {key: value.detach().cpu().contiguous() for key, value in state.items()}
-    if not all(torch.isfinite(value).all() for value in held.values()):
-        raise BundleError(f"{file.name} would hold NaN or infinite values: the training diverged, no bundle is written")
     save_file(held, file)
 
 

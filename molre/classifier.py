@@ -87,11 +87,11 @@ class Classifier(nn.Module):
         self.chunk_slices = chunk_slices
         width = backbone.spec.width
         self.backbone = backbone
-        self.site = nn.Linear(width, width, bias=False)
         self.pooling = Pooling(width, findings if query_per_finding else 1)
         with torch.random.fork_rng(devices=[]):
             torch.default_generator.manual_seed(seed)
             self.head = nn.Linear(width, findings)
+            self.site = nn.Linear(width, width, bias=False)
         nn.init.eye_(self.site.weight)
         self.backbone.requires_grad_(False)
         self.site.requires_grad_(False)

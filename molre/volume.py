@@ -223,7 +223,7 @@ def _placed(planes: Planes, grid: Grid) -> tuple[float, float, float]:
     return end_mm - extent_mm / 2, *box.centre_mm
 
 
-def _filled(planes: Planes, grid: Grid, targets: list[Float64[np.ndarray, " line"]]) -> Int16[np.ndarray, "z y x"]:
+def _filled(planes: Planes, grid: Grid, targets: list[Float64[np.ndarray, " _"]]) -> Int16[np.ndarray, "z y x"]:
     """Voxels of the grid: one slice after another, so that memory does not grow with their number.
 
     The products are sparse and run on one thread, which leaves the other cores to the other studies.
@@ -256,7 +256,7 @@ def _as_int16(above_air: Float32[np.ndarray, "z x y"]) -> Int16[np.ndarray, "z y
 
 
 def _affine(
-    axes: Float64[np.ndarray, "3 3"], targets: list[Float64[np.ndarray, " line"]], grid: Grid
+    axes: Float64[np.ndarray, "3 3"], targets: list[Float64[np.ndarray, " _"]], grid: Grid
 ) -> Float64[np.ndarray, "4 4"]:
     """Voxel (x, y, z) to RAS mm, from the axes in DICOM's LPS."""
     affine = np.eye(4)

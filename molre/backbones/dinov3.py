@@ -14,7 +14,6 @@ from transformers import DINOv3ViTConfig, DINOv3ViTModel
 
 from molre.backbones import weights as stored
 from molre.backbones.backbone import Backbone, BackboneSpec
-from molre.errors import WeightsError
 from molre.windows import CT_RGB
 
 REGISTERS = 4
@@ -151,27 +150,10 @@ def _from_original(state: stored.StateDict) -> stored.StateDict:
 
 def _from_hub(spec: BackboneSpec, hub_id: str) -> DinoV3:
     name, _, chosen = hub_id.partition("@")
-    revision = chosen or (spec.revision if name == spec.hub_id else None) or "main"
-    try:
-        loaded: Any = DINOv3ViTModel.from_pretrained(
-            name, revision=revision, config=configuration(spec), dtype=torch.float32, output_loading_info=True
-        )
-    except (OSError, ValueError, RuntimeError) as fault:
-        raise WeightsError(
-            f"cannot load {name}@{revision} from the hub: check the network, the id and that this machine has access "
-            f"({spec.access}), or give a local folder or file instead"
-        ) from fault
-    vit, report = loaded
-    wrong = [*report["missing_keys"], *report["unexpected_keys"], *report["mismatched_keys"]]
-    if wrong:
-        raise WeightsError(f"{name} does not fit {spec.name}: {len(wrong)} tensors differ, such as {wrong[0]}")
-    provenance = {
-        "source": "hub",
-        "description": f"{name}@{revision}",
-        "hub_id": name,
-        "revision": getattr(vit.config, "_commit_hash", None) or revision,  # a branch moves, a commit does not
-    }
-    return _finished(spec, vit, provenance)
+    folder = stored.fetch(name, chosen or (spec.revision if name == spec.hub_id else None) or "main", spec.access)
+    commit = folder.name  # the cache names a snapshot by its commit, which does not move as a branch does
+    told = {"source": "hub", "description": f"{name}@{commit}", "hub_id": name, "revision": commit}
+    return _from_path(spec, folder, told)
 
 
 def _finished(spec: BackboneSpec, vit: nn.Module, provenance: dict[str, Any]) -> DinoV3:

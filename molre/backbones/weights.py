@@ -6,9 +6,13 @@ import hashlib
 import json
 import pickle
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from pathlib import Path
+from urllib import request
+from urllib.error import HTTPError
 
 import torch
+from huggingface_hub import constants, snapshot_download
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
@@ -16,6 +20,7 @@ from torch import Tensor, nn
 from molre.errors import WeightsError
 
 StateDict = dict[str, Tensor]
+_HUB_TIMEOUT_S = 10.0
 _NAMED = 3  # keys an error names: enough to recognise the layout, few enough for one line
 
 
@@ -35,6 +40,49 @@ def local(weights: str) -> Path | None:
         f"no weights at {weights!r}: give an existing .safetensors, .pt or .pth file, a folder with config.json and "
         "model.safetensors, a hub id such as owner/name, or 'random'"
     )
+
+
+def fetch(name: str, revision: str, access: str) -> Path:
+    """The folder of a hub repository's snapshot, from the cache or the hub.
+
+    Args:
+        name: owner/name.
+        revision: commit, tag or branch.
+        access: what a user has to do to get it; for the error.
+
+    Raises:
+        WeightsError: it is not in the cache, and cannot be fetched.
+    """
+    try:
+        cached = _snapshot(name, revision, local_files_only=True)
+        if any(cached.glob("*.safetensors")):
+            return cached
+    except OSError:
+        pass  # not in the cache
+    try:
+        _reach_hub()
+        return _snapshot(name, revision, local_files_only=False)
+    except (OSError, ValueError) as fault:
+        raise WeightsError(
+            f"cannot load {name}@{revision} from the hub ({type(fault).__name__}): check the network, the id and your "
+            f"access ({access}), or give a local folder or file instead"
+        ) from fault
+
+
+def _snapshot(name: str, revision: str, *, local_files_only: bool) -> Path:
+    patterns = ["*.safetensors", "*.json"]
+    folder = snapshot_download(name, revision=revision, allow_patterns=patterns, local_files_only=local_files_only)
+    return Path(folder)
+
+
+def _reach_hub() -> None:
+    """Fail within seconds where there is no network; a download would go on trying for half a minute.
+
+    Raises:
+        OSError: the hub cannot be reached.
+    """
+    with suppress(HTTPError):  # it answered, if not kindly: the download will say why
+        request.urlopen(request.Request(constants.ENDPOINT, method="HEAD"), timeout=_HUB_TIMEOUT_S).close()  # noqa: S310
 
 
 def files_of(path: Path) -> list[Path]:

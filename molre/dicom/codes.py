@@ -34,7 +34,7 @@ REFUSALS: dict[str, str] = {
     "GEO_BAD_ORIENTATION": "the direction cosines are not two unit vectors at right angles",
     "GEO_MIXED_ORIENTATION": "one series holds axial slices of differing orientation",
     "GEO_NOT_AXIAL": "the slices are not axial",
-    "GEO_TOO_FEW_SLICES": "there are {count} axial slices, fewer than the {least} that a volume needs",
+    "GEO_TOO_FEW_SLICES": "axial slices at {count} positions, and a volume needs {least}",
     "GEO_DUP_POSITION": "differing images lie at one position",
     "GEO_MISSING_SLICE": "slices are missing: a gap of {gap_mm:.1f} mm where the step is {step_mm:.1f} mm",
     "GEO_SPACING_CONFLICT": "the pixel spacing is absent or out of range",
@@ -61,11 +61,11 @@ REPAIRS: dict[str, str] = {
 """Code to sentence, for what is repaired and written beside the volume."""
 
 
-def refusal(code: str, **numbers: float) -> Rejection:
+def refusal(code: str, **numbers: int | float) -> Rejection:
     """The exception for a code, its sentence filled with numbers."""
     return Rejection(code, REFUSALS[code].format(**numbers))
 
 
-def repair(code: str, **numbers: float) -> str:
+def repair(code: str, **numbers: int | float) -> str:
     """One line that names a repair: code, colon, sentence."""
     return f"{code}: {REPAIRS[code].format(**numbers)}"

@@ -8,14 +8,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from molre.dicom.codes import refusal
-from molre.dicom.encoding import PIXEL_DATA, Parsed, has_preamble, parse, quiet, read_head, read_whole
+from molre.dicom.encoding import has_preamble, parse_head, read_head
 from molre.errors import MolreError, Rejection
 
 SUFFIXES = frozenset({".dcm", ".dicom", ".ima"})
 """Endings that claim a file to be DICOM, so that one which is not is reported."""
 
 DICOMDIR_CLASS = "1.2.840.10008.1.3.10"
-_MEDIA_CLASS, _PATIENT, _STUDY, _SERIES = 0x00020002, 0x00100020, 0x0020000D, 0x0020000E
+_PATIENT, _STUDY, _SERIES = 0x00100020, 0x0020000D, 0x0020000E
+_IDENTIFIERS = frozenset({_PATIENT, _STUDY, _SERIES})
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -97,17 +98,16 @@ def scan_files(paths: Iterable[Path], root: Path) -> Inventory:
     studies: dict[str, list[_Entry]] = {}
     rejected: list[Rejected] = []
     ignored = 0
-    with quiet():
-        for path in paths:
-            try:
-                entry = _entry(path)
-            except Rejection as fault:
-                rejected.append(Rejected(path=_name(path, root), code=fault.code, sentence=fault.sentence))
-                continue
-            if entry is None:
-                ignored += 1
-            else:
-                studies.setdefault(entry.study_uid, []).append(entry)
+    for path in paths:
+        try:
+            entry = _entry(path)
+        except Rejection as fault:
+            rejected.append(Rejected(path=_name(path, root), code=fault.code, sentence=fault.sentence))
+            continue
+        if entry is None:
+            ignored += 1
+        else:
+            studies.setdefault(entry.study_uid, []).append(entry)
     found = [_study(entries, root) for entries in studies.values()]
     return Inventory(studies=found, rejected=rejected, ignored=ignored)
 
@@ -134,7 +134,7 @@ def _entry(path: Path) -> _Entry | None:
     # "._name" is what macOS writes beside each file of an archive.
     claims = path.suffix.lower() in SUFFIXES and not path.name.startswith("._")
     try:
-        data = read_head(path)
+        data, is_all = read_head(path)
     except Rejection:
         if claims:
             raise
@@ -143,41 +143,18 @@ def _entry(path: Path) -> _Entry | None:
         if claims:
             raise refusal("ENC_NOT_DICOM")
         return None
-    parsed = _identified(path, data)
-    if parsed.meta.get(_MEDIA_CLASS) is not None and parsed.meta[_MEDIA_CLASS].value == DICOMDIR_CLASS:
+    parsed = parse_head(path, data, is_all, _IDENTIFIERS, _SERIES + 1)
+    if parsed.media_class == DICOMDIR_CLASS:
         return None
-    patient_id, study_uid, series_uid = (_text(parsed, tag) for tag in (_PATIENT, _STUDY, _SERIES))
+    patient_id, study_uid, series_uid = (parsed.elements.text(tag) for tag in (_PATIENT, _STUDY, _SERIES))
     if study_uid and series_uid:
         return _Entry(path, patient_id, study_uid, series_uid)
-    if not parsed.stopped:
-        raise refusal("ENC_TRUNCATED")
-    raise refusal("SER_NO_UID")
+    raise refusal("SER_NO_UID" if parsed.elements.stopped else "ENC_TRUNCATED")
 
 
 def _looks_raw(data: bytes) -> bool:
     """Whether the bytes start as a dataset without preamble does: group 2 or 8, then a small element number."""
     return data[:2] in (b"\x02\x00", b"\x08\x00") and data[3:4] in (b"\x00", b"\x01")
-
-
-def _identified(path: Path, data: bytes) -> Parsed:
-    tags = [_PATIENT, _STUDY, _SERIES]
-    try:
-        parsed = parse(data, tags, _SERIES + 1)
-        if parsed.stopped or len(data) == path.stat().st_size:
-            return parsed
-    except Rejection as fault:
-        if fault.code != "ENC_BAD_FILE":
-            raise
-    # A header longer than the first part, or an element cut in two by its end.
-    return parse(read_whole(path), tags, PIXEL_DATA)
-
-
-def _text(parsed: Parsed, tag: int) -> str:
-    try:
-        element = parsed.elements.get(tag)
-        return "" if element is None or element.value is None else str(element.value).strip("\0 ")
-    except Exception:  # noqa: BLE001 - undecodable bytes raise whatever they like
-        raise refusal("ENC_BAD_FILE") from None
 
 
 def _study(entries: list[_Entry], root: Path) -> StudyFiles:

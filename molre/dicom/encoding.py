@@ -1,7 +1,7 @@
 """The bytes of a DICOM file: preamble, meta information, transfer syntax, and the elements before the pixels.
 
-Parsing runs on bytes in memory, so that a length field cannot ask for more than is there, and a deflated file is
-inflated here, within a limit, before pydicom sees it.
+A length in a file cannot ask for more than is there, since parsing runs on bytes in memory; a deflated file is inflated
+here, within a limit.
 """
 
 from __future__ import annotations
@@ -12,18 +12,12 @@ import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from io import BytesIO
 from pathlib import Path
 
-from pydicom import uid
-from pydicom.dataset import Dataset
-from pydicom.filereader import read_dataset
-from pydicom.tag import BaseTag
-
 from molre.dicom.codes import refusal
-from molre.errors import Rejection
+from molre.dicom.elements import Elements, walk
 
-HEAD_BYTES = 64 * 1024
+HEAD_BYTES = 32 * 1024
 """First part of a file that is read for its header; headers of CT slices are 1 to 20 KiB."""
 
 MAX_FILE_MIB = 2048
@@ -34,26 +28,29 @@ INFLATE_LIMIT_MIB = 64
 
 PREAMBLE_BYTES = 128
 PIXEL_DATA = 0x7FE00010
-PIXEL_ELEMENTS = frozenset({0x7FE00008, 0x7FE00009, PIXEL_DATA})
+FIRST_PIXEL_TAG = 0x7FE00001
+"""Extended offset table, float and integer pixels all come from here on."""
+
+IMPLICIT, EXPLICIT, BIG_ENDIAN, DEFLATED = (f"1.2.840.10008.1.2{end}" for end in ("", ".1", ".2", ".1.99"))
+NATIVE = frozenset({IMPLICIT, EXPLICIT, BIG_ENDIAN, DEFLATED})
+"""Transfer syntaxes whose pixels are not compressed (PS3.5, A.1 to A.3 and A.5)."""
+
+_MEDIA_CLASS, _SYNTAX = 0x00020002, 0x00020010
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Parsed:
-    """The elements of a file up to a tag.
+    """A file up to a tag.
 
     Attributes:
-        elements: those asked for.
-        meta: the file meta information, empty where the file has none.
-        syntax: transfer syntax, guessed where the file does not say.
-        stopped: whether the last tag was reached; otherwise the bytes ended first.
-        end: where the next element starts, counted in the bytes as stored, or as inflated.
+        elements: those asked for; of a deflated file, ``end`` counts in the bytes as inflated.
+        media_class: SOP class from the meta information, empty where the file has none.
+        syntax: UID of the transfer syntax, guessed where the file does not say.
     """
 
-    elements: Dataset
-    meta: Dataset
-    syntax: uid.UID
-    stopped: bool
-    end: int
+    elements: Elements
+    media_class: str
+    syntax: str
 
 
 @contextmanager
@@ -64,8 +61,8 @@ def quiet() -> Iterator[None]:
         yield
 
 
-def read_head(path: Path) -> bytes:
-    """The first part of a file.
+def read_head(path: Path) -> tuple[bytes, bool]:
+    """The first part of a file, and whether that is all of it.
 
     Raises:
         Rejection: ENC_EMPTY, ENC_UNREADABLE, ENC_TOO_MANY_BYTES.
@@ -75,10 +72,10 @@ def read_head(path: Path) -> bytes:
 
 def read_whole(path: Path) -> bytes:
     """All of a file; raises as `read_head` does."""
-    return _read(path, -1)
+    return _read(path, -1)[0]
 
 
-def _read(path: Path, count: int) -> bytes:
+def _read(path: Path, count: int) -> tuple[bytes, bool]:
     try:
         about = path.stat()
         # Opening a pipe or a device would wait for ever.
@@ -92,7 +89,7 @@ def _read(path: Path, count: int) -> bytes:
         raise refusal("ENC_UNREADABLE") from None
     if not data:
         raise refusal("ENC_EMPTY")
-    return data
+    return data, len(data) >= about.st_size
 
 
 def has_preamble(data: bytes) -> bool:
@@ -100,66 +97,54 @@ def has_preamble(data: bytes) -> bool:
     return data[PREAMBLE_BYTES : PREAMBLE_BYTES + 4] == b"DICM"
 
 
-def parse(data: bytes, tags: list[int], last_tag: int) -> Parsed:
+def parse_file(path: Path, wanted: frozenset[int], last_tag: int) -> Parsed:
+    """The elements asked for, from the first part of a file if that is enough.
+
+    Raises:
+        Rejection: ENC_*.
+    """
+    data, is_all = read_head(path)
+    return parse_head(path, data, is_all, wanted, last_tag)
+
+
+def parse_head(path: Path, data: bytes, is_all: bool, wanted: frozenset[int], last_tag: int) -> Parsed:
+    """As `parse_file`, with the first part of the file at hand."""
+    parsed = parse(data, wanted, last_tag)
+    if parsed.elements.stopped or is_all:
+        return parsed
+    return parse(read_whole(path), wanted, last_tag)
+
+
+def parse(data: bytes, wanted: frozenset[int], last_tag: int) -> Parsed:
     """The elements asked for, of those before ``last_tag``.
 
     Raises:
         Rejection: ENC_INFLATE_LIMIT, ENC_BAD_FILE.
     """
-    try:
-        return _parse(data, tags, last_tag)
-    except Rejection:
-        raise
-    except Exception:  # noqa: BLE001 - damaged bytes raise whatever they like, and what they say may be header text
-        raise refusal("ENC_BAD_FILE") from None
+    start, media_class, syntax = meta_of(data)
+    if syntax == DEFLATED:
+        data, start = inflate(data[start:], INFLATE_LIMIT_MIB << 20), 0
+    elements = walk(data, start, syntax == IMPLICIT, syntax != BIG_ENDIAN, wanted, last_tag)
+    return Parsed(elements=elements, media_class=media_class, syntax=syntax)
 
 
-def _parse(data: bytes, tags: list[int], last_tag: int) -> Parsed:
-    stream = BytesIO(data)
-    stream.seek(PREAMBLE_BYTES + 4 if has_preamble(data) else 0)
-    meta = _meta(stream)
-    syntax = uid.UID(str(meta.get("TransferSyntaxUID", "")).strip("\0 ")) or _guessed(data, stream.tell())
-    if syntax == uid.DeflatedExplicitVRLittleEndian:
-        stream = BytesIO(inflate(data[stream.tell() :], INFLATE_LIMIT_MIB << 20))
-    stopped = False
+def meta_of(data: bytes) -> tuple[int, str, str]:
+    """Where the dataset starts, its SOP class by the meta information, and its transfer syntax.
 
-    def stop(tag: BaseTag, _vr: str | None, _length: int) -> bool:
-        nonlocal stopped
-        stopped = tag >= last_tag
-        return stopped
-
-    elements = read_dataset(
-        stream,
-        syntax == uid.ImplicitVRLittleEndian,
-        syntax != uid.ExplicitVRBigEndian,
-        stop_when=stop,
-        specific_tags=tags,
-    )
-    return Parsed(elements=elements, meta=meta, syntax=syntax, stopped=stopped, end=stream.tell())
+    The meta information is explicit and little endian in every file (PS3.10, 7.1).
+    """
+    start = PREAMBLE_BYTES + 4 if has_preamble(data) else 0
+    media_class = syntax = ""
+    if data[start : start + 2] == b"\x02\x00":
+        meta = walk(data, start, False, True, frozenset({_MEDIA_CLASS, _SYNTAX}), 0x00030000)
+        start, media_class, syntax = meta.end, meta.text(_MEDIA_CLASS), meta.text(_SYNTAX)
+    return start, media_class, syntax or _guessed(data, start)
 
 
-def _meta(stream: BytesIO) -> Dataset:
-    """Elements of group 2, always explicit and little endian (PS3.10, 7.1)."""
-    start = stream.tell()
-    if stream.read(2) != b"\x02\x00":
-        stream.seek(start)
-        return Dataset()
-    stream.seek(start)
-    return read_dataset(stream, False, True, stop_when=lambda tag, _vr, _length: tag >> 16 != 2)
-
-
-def meta_end(data: bytes) -> int:
-    """Where the dataset starts, behind preamble and meta information."""
-    stream = BytesIO(data)
-    stream.seek(PREAMBLE_BYTES + 4 if has_preamble(data) else 0)
-    _meta(stream)
-    return stream.tell()
-
-
-def _guessed(data: bytes, start: int) -> uid.UID:
+def _guessed(data: bytes, start: int) -> str:
     """Transfer syntax of a file without meta information: explicit if the first element names its type."""
-    is_explicit = data[start + 4 : start + 6].isalpha() and data[start + 4 : start + 6].isupper()
-    return uid.ExplicitVRLittleEndian if is_explicit else uid.ImplicitVRLittleEndian
+    form = data[start + 4 : start + 6]
+    return EXPLICIT if form.isalpha() and form.isupper() else IMPLICIT
 
 
 def inflate(deflated: bytes, limit: int) -> bytes:
@@ -168,9 +153,8 @@ def inflate(deflated: bytes, limit: int) -> bytes:
     Raises:
         Rejection: ENC_INFLATE_LIMIT, there is more than ``limit`` bytes; ENC_BAD_FILE, it is no such stream.
     """
-    stream = zlib.decompressobj(-zlib.MAX_WBITS)
     try:
-        data = stream.decompress(deflated, limit + 1)
+        data = zlib.decompressobj(-zlib.MAX_WBITS).decompress(deflated, limit + 1)
     except zlib.error:
         raise refusal("ENC_BAD_FILE") from None
     if len(data) > limit:

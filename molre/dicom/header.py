@@ -2,60 +2,60 @@
 
 from __future__ import annotations
 
-import math
 import re
-from collections.abc import Sequence
 from dataclasses import dataclass
+from enum import IntEnum
 from pathlib import Path
 
-from pydicom.dataset import Dataset
-from pydicom.tag import Tag
-
 from molre.dicom.codes import refusal
-from molre.dicom.encoding import PIXEL_ELEMENTS, Parsed, parse, read_head, read_whole
+from molre.dicom.elements import Elements
+from molre.dicom.encoding import FIRST_PIXEL_TAG, Parsed, parse_file
+from molre.dicom.frames import ENHANCED_CLASSES, Frame, enhanced_frames
 from molre.dicom.kernels import kernel_class, names_contrast
 
-ENHANCED_CT = "1.2.840.10008.5.1.4.1.1.2.1"
-LEGACY_ENHANCED_CT = "1.2.840.10008.5.1.4.1.1.2.2"
-CT_CLASSES = frozenset({"1.2.840.10008.5.1.4.1.1.2", ENHANCED_CT, LEGACY_ENHANCED_CT})
+CT_CLASSES = ENHANCED_CLASSES | {"1.2.840.10008.5.1.4.1.1.2"}
 """SOP classes of CT images (PS3.4, B.5)."""
 
 MAX_LINES = 4096
 """Most rows or columns: four times the largest CT matrix in use."""
 
-_KEYWORDS = (
-    *("SOPClassUID", "Modality", "ImageType", "PatientName", "PatientID", "SeriesDescription"),
-    *("Manufacturer", "ConvolutionKernel", "SliceThickness", "KVP", "ContrastBolusAgent", "BurnedInAnnotation"),
-    *("ImagePositionPatient", "ImageOrientationPatient", "PixelSpacing", "Rows", "Columns", "NumberOfFrames"),
-    *("SamplesPerPixel", "PhotometricInterpretation", "BitsAllocated", "BitsStored", "HighBit", "PixelRepresentation"),
-    *("PixelPaddingValue", "RescaleIntercept", "RescaleSlope", "WindowWidth", "LossyImageCompression"),
-    *("SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence"),
-)
-_TAGS = [int(Tag(keyword)) for keyword in _KEYWORDS]
+
+class Tag(IntEnum):
+    """The elements that are used, by their numbers in PS3.6."""
+
+    IMAGE_TYPE = 0x00080008
+    SOP_CLASS = 0x00080016
+    MODALITY = 0x00080060
+    MANUFACTURER = 0x00080070
+    SERIES_DESCRIPTION = 0x0008103E
+    PATIENT_NAME = 0x00100010
+    PATIENT_ID = 0x00100020
+    CONTRAST_AGENT = 0x00180010
+    SLICE_THICKNESS = 0x00180050
+    KVP = 0x00180060
+    KERNEL = 0x00181210
+    POSITION = 0x00200032
+    ORIENTATION = 0x00200037
+    SAMPLES = 0x00280002
+    PHOTOMETRIC = 0x00280004
+    FRAMES = 0x00280008
+    ROWS = 0x00280010
+    COLUMNS = 0x00280011
+    PIXEL_SPACING = 0x00280030
+    BITS_ALLOCATED = 0x00280100
+    BITS_STORED = 0x00280101
+    HIGH_BIT = 0x00280102
+    PIXEL_REPRESENTATION = 0x00280103
+    PADDING = 0x00280120
+    BURNED_IN = 0x00280301
+    WINDOW_WIDTH = 0x00281051
+    INTERCEPT = 0x00281052
+    SLOPE = 0x00281053
+    LOSSY = 0x00282110
+
+
+_WANTED = frozenset(map(int, Tag))
 _SAFE_TEXT = re.compile(r"[\w+\-./ \\]{1,24}", re.ASCII)
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Frame:
-    """Place and scale of one image plane; none where the header does not say.
-
-    Attributes:
-        index: position among the file's frames.
-        position_mm: centre of the first pixel.
-        orientation: direction cosines along a row, then along a column.
-        pixel_mm: distance between rows, between columns.
-        slope: HU a stored unit.
-        intercept: HU of stored value 0.
-        image_type: values of Image Type or Frame Type, in capitals.
-    """
-
-    index: int
-    position_mm: tuple[float, ...] | None
-    orientation: tuple[float, ...] | None
-    pixel_mm: tuple[float, ...] | None
-    slope: float | None
-    intercept: float | None
-    image_type: tuple[str, ...]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -84,7 +84,6 @@ class Header:
         path: of the file.
         sop_class: what kind of object it is.
         modality: such as ``CT``.
-        patient_id: as in the file; not for writing down.
         encoding: of its pixels; none for an object without pixels.
         planes: its image planes.
         kernel: convolution kernel, as in the file, for grouping; not for writing down.
@@ -97,7 +96,6 @@ class Header:
     path: Path
     sop_class: str
     modality: str
-    patient_id: str
     encoding: Encoding | None
     planes: tuple[Frame, ...]
     kernel: str
@@ -113,182 +111,92 @@ def read_header(path: Path) -> Header:
     Raises:
         Rejection: ENC_*, the file cannot be read, or ends before its pixels; SER_MULTIFRAME.
     """
-    parsed = parse_header(path)
+    parsed = parse_file(path, _WANTED, FIRST_PIXEL_TAG)
     try:
         return _header(path, parsed)
-    except (ValueError, TypeError, AttributeError, OverflowError, NotImplementedError, LookupError):
-        # What pydicom says when it converts a value quotes the value.
+    except (ValueError, OverflowError):
+        # What a conversion says quotes the value.
         raise refusal("ENC_BAD_VALUE") from None
-
-
-def parse_header(path: Path) -> Parsed:
-    """The elements of a file's header that are used."""
-    data = read_head(path)
-    parsed = parse(data, _TAGS, min(PIXEL_ELEMENTS))
-    if not parsed.stopped and len(data) < path.stat().st_size:
-        parsed = parse(read_whole(path), _TAGS, min(PIXEL_ELEMENTS))
-    return parsed
 
 
 def _header(path: Path, parsed: Parsed) -> Header:
     elements = parsed.elements
-    sop_class = _text(elements, "SOPClassUID") or str(parsed.meta.get("MediaStorageSOPClassUID", ""))
-    if not parsed.stopped and sop_class in CT_CLASSES:
+    sop_class = elements.text(Tag.SOP_CLASS) or parsed.media_class
+    if not elements.stopped and sop_class in CT_CLASSES:
         raise refusal("ENC_TRUNCATED")
-    encoding = _encoding(parsed) if parsed.stopped else None
-    description = _text(elements, "SeriesDescription")
+    kernel, description = "\\".join(elements.words(Tag.KERNEL)), elements.text(Tag.SERIES_DESCRIPTION)
     return Header(
         path=path,
         sop_class=sop_class,
-        modality=_text(elements, "Modality").upper(),
-        patient_id=_text(elements, "PatientID"),
-        encoding=encoding,
-        planes=_planes(elements, sop_class) if encoding else (),
-        kernel=_joined(elements, "ConvolutionKernel"),
-        kernel_class=kernel_class(_joined(elements, "ConvolutionKernel"), description, _loose(elements, "WindowWidth")),
-        contrast=names_contrast(_text(elements, "ContrastBolusAgent"), description),
-        burned_in=_text(elements, "BurnedInAnnotation").upper() == "YES",
+        modality=elements.text(Tag.MODALITY).upper(),
+        encoding=_encoding(parsed) if elements.stopped else None,
+        planes=_planes(path, parsed, sop_class) if elements.stopped else (),
+        kernel=kernel,
+        kernel_class=kernel_class(kernel, description, elements.first_number(Tag.WINDOW_WIDTH)),
+        contrast=names_contrast(elements.text(Tag.CONTRAST_AGENT), description),
+        burned_in=elements.text(Tag.BURNED_IN).upper() == "YES",
         attributes=_attributes(elements),
     )
 
 
 def _encoding(parsed: Parsed) -> Encoding:
     elements = parsed.elements
-    rows, columns = (_whole(elements, keyword, 0) for keyword in ("Rows", "Columns"))
+    rows, columns = elements.short(Tag.ROWS, 0), elements.short(Tag.COLUMNS, 0)
     if max(rows, columns) > MAX_LINES:
         raise refusal("ENC_TOO_MANY_PIXELS", limit=MAX_LINES)
-    allocated = _whole(elements, "BitsAllocated", 16)
-    stored = _whole(elements, "BitsStored", allocated)
-    signed = _whole(elements, "PixelRepresentation", 0) == 1
+    allocated = elements.short(Tag.BITS_ALLOCATED, 16)
+    stored = elements.short(Tag.BITS_STORED, allocated)
+    signed = elements.short(Tag.PIXEL_REPRESENTATION, 0) == 1
     return Encoding(
-        syntax=str(parsed.syntax),
-        pixels_at=parsed.end,
-        frames=max(1, _whole(elements, "NumberOfFrames", 1)),
+        syntax=parsed.syntax,
+        pixels_at=elements.end,
+        frames=max(1, int((elements.numbers(Tag.FRAMES) or (1,))[0])),
         rows=rows,
         columns=columns,
-        samples=_whole(elements, "SamplesPerPixel", 1),
-        photometric=_text(elements, "PhotometricInterpretation").upper() or "MONOCHROME2",
+        samples=elements.short(Tag.SAMPLES, 1),
+        photometric=elements.text(Tag.PHOTOMETRIC).upper() or "MONOCHROME2",
         bits_allocated=allocated,
         bits_stored=stored,
-        high_bit=_whole(elements, "HighBit", stored - 1),
+        high_bit=elements.short(Tag.HIGH_BIT, stored - 1),
         signed=signed,
-        padding=_padding(elements, signed),
+        padding=elements.short(Tag.PADDING, 0, signed) if len(elements.values.get(Tag.PADDING, b"")) >= 2 else None,
     )
 
 
-def _padding(elements: Dataset, signed: bool) -> int | None:
-    """Pixel Padding Value, which an implicit transfer syntax leaves as bytes since its type hangs on the sign."""
-    value = elements.get("PixelPaddingValue")
-    if isinstance(value, bytes):
-        return int.from_bytes(value[:2], "little", signed=signed) if len(value) >= 2 else None
-    number = _loose(elements, "PixelPaddingValue")
-    return None if number is None else int(number)
-
-
-def _planes(elements: Dataset, sop_class: str) -> tuple[Frame, ...]:
-    if sop_class in (ENHANCED_CT, LEGACY_ENHANCED_CT):
-        return _enhanced_planes(elements)
-    return (_plane(0, [elements]),)
-
-
-def _enhanced_planes(elements: Dataset) -> tuple[Frame, ...]:
-    """One plane a frame: its own functional groups first, then those that all frames share (PS3.3, C.7.6.16)."""
-    shared = list(elements.get("SharedFunctionalGroupsSequence") or [])[:1]
-    own = list(elements.get("PerFrameFunctionalGroupsSequence") or [])
-    if len(own) != max(1, _whole(elements, "NumberOfFrames", 1)):
-        raise refusal("SER_MULTIFRAME")
-    groups = [
-        "PlanePositionSequence",
-        "PlaneOrientationSequence",
-        "PixelMeasuresSequence",
-        "PixelValueTransformationSequence",
-        "CTImageFrameTypeSequence",
-    ]
-    planes = []
-    for index, frame in enumerate(own):
-        items = [item for level in (frame, *shared) for group in groups for item in (level.get(group) or [])[:1]]
-        planes.append(_plane(index, [*items, elements]))
-    return tuple(planes)
-
-
-def _plane(index: int, places: Sequence[Dataset]) -> Frame:
-    """A plane from the first of the places that holds each value."""
-
-    def first(keyword: str, count: int) -> tuple[float, ...] | None:
-        return next((value for place in places if (value := _numbers(place, keyword, count))), None)
-
-    slope, intercept = first("RescaleSlope", 1), first("RescaleIntercept", 1)
-    types = next((place[key].value for key in ("FrameType", "ImageType") for place in places if key in place), None)
-    return Frame(
-        index=index,
-        position_mm=first("ImagePositionPatient", 3),
-        orientation=first("ImageOrientationPatient", 6),
-        pixel_mm=first("PixelSpacing", 2),
+def _planes(path: Path, parsed: Parsed, sop_class: str) -> tuple[Frame, ...]:
+    if sop_class in ENHANCED_CLASSES:
+        return enhanced_frames(path)
+    elements = parsed.elements
+    slope, intercept = elements.numbers(Tag.SLOPE, 1), elements.numbers(Tag.INTERCEPT, 1)
+    frame = Frame(
+        index=0,
+        position_mm=elements.numbers(Tag.POSITION, 3),
+        orientation=elements.numbers(Tag.ORIENTATION, 6),
+        pixel_mm=elements.numbers(Tag.PIXEL_SPACING, 2),
         slope=slope[0] if slope else None,
         intercept=intercept[0] if intercept else None,
-        image_type=tuple(str(value).upper().strip() for value in _listed(types)),
+        image_type=tuple(word.upper() for word in elements.words(Tag.IMAGE_TYPE)),
     )
+    return (frame,)
 
 
-def _attributes(elements: Dataset) -> dict[str, str | float | bool]:
+def _attributes(elements: Elements) -> dict[str, str | float | bool]:
     """Acquisition facts that may be written down: short technical words and numbers only."""
     found: dict[str, str | float | bool] = {
-        "manufacturer": _safe(elements, "Manufacturer"),
-        "kernel": _safe(elements, "ConvolutionKernel"),
-        "lossy": _text(elements, "LossyImageCompression") == "01",
+        "manufacturer": _safe(elements, Tag.MANUFACTURER),
+        "kernel": _safe(elements, Tag.KERNEL),
+        "lossy": elements.text(Tag.LOSSY) == "01",
     }
-    for name, keyword in (("slice_thickness_mm", "SliceThickness"), ("kvp", "KVP")):
-        number = _loose(elements, keyword)
+    for name, tag in (("slice_thickness_mm", Tag.SLICE_THICKNESS), ("kvp", Tag.KVP)):
+        number = elements.first_number(tag)
         if number is not None:
             found[name] = number
     return found
 
 
-def _safe(elements: Dataset, keyword: str) -> str:
+def _safe(elements: Elements, tag: Tag) -> str:
     """A technical word; empty if it has the look of anything else, or repeats a part of the patient's name or ID."""
-    text = _joined(elements, keyword)
-    person = re.findall(r"\w{3,}", f"{_joined(elements, 'PatientName')} {_text(elements, 'PatientID')}".lower())
+    text = "\\".join(elements.words(tag))
+    person = re.findall(r"\w{3,}", f"{elements.text(Tag.PATIENT_NAME)} {elements.text(Tag.PATIENT_ID)}".lower())
     is_safe = _SAFE_TEXT.fullmatch(text) and not any(word in text.lower() for word in person)
     return text if is_safe else ""
-
-
-def _listed(value: object) -> list[object]:
-    if value is None or value == "":
-        return []
-    return list(value) if isinstance(value, Sequence) and not isinstance(value, str) else [value]
-
-
-def _text(elements: Dataset, keyword: str) -> str:
-    value = elements.get(keyword)
-    return "" if value is None else str(value).strip("\0 ")
-
-
-def _joined(elements: Dataset, keyword: str) -> str:
-    return "\\".join(str(value).strip("\0 ") for value in _listed(elements.get(keyword)))
-
-
-def _loose(elements: Dataset, keyword: str) -> float | None:
-    """The first number of an element that nothing depends on; none where there is no such number."""
-    try:
-        return (_numbers(elements, keyword) or (None,))[0]
-    except (ValueError, TypeError, OverflowError):
-        return None
-
-
-def _whole(elements: Dataset, keyword: str, absent: int) -> int:
-    value = elements.get(keyword)
-    return absent if value is None or value == "" else int(value)
-
-
-def _numbers(elements: Dataset, keyword: str, count: int | None = None) -> tuple[float, ...] | None:
-    """The numbers of an element; none if it is absent or empty.
-
-    Raises:
-        ValueError: not numbers, not finite, or not as many as asked for.
-    """
-    values = tuple(float(value) for value in _listed(elements.get(keyword)))  # type: ignore[arg-type]
-    if not values:
-        return None
-    if not all(map(math.isfinite, values)) or (count is not None and len(values) != count):
-        raise ValueError("not the numbers expected")
-    return values

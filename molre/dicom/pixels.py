@@ -9,26 +9,25 @@ from pathlib import Path
 
 import numpy as np
 from jaxtyping import Bool, Int16, Shaped
-from pydicom import uid
 
 from molre.dicom.codes import refusal
 from molre.dicom.codestream import decoded, frames_of
-from molre.dicom.encoding import INFLATE_LIMIT_MIB, MAX_FILE_MIB, PIXEL_DATA, inflate, meta_end
-from molre.dicom.header import Encoding, Frame, Header
+from molre.dicom.elements import UNDEFINED_LENGTH
+from molre.dicom.encoding import (
+    BIG_ENDIAN,
+    DEFLATED,
+    IMPLICIT,
+    INFLATE_LIMIT_MIB,
+    MAX_FILE_MIB,
+    NATIVE,
+    PIXEL_DATA,
+    inflate,
+    meta_of,
+)
+from molre.dicom.frames import Frame
+from molre.dicom.header import Encoding, Header
 from molre.volume import AIR_HU
 
-NATIVE = frozenset(
-    map(
-        str,
-        (
-            uid.ImplicitVRLittleEndian,
-            uid.ExplicitVRLittleEndian,
-            uid.ExplicitVRBigEndian,
-            uid.DeflatedExplicitVRLittleEndian,
-        ),
-    )
-)
-UNDEFINED_LENGTH = 0xFFFFFFFF
 HU_LIMITS = (-32768, 32767)
 
 
@@ -90,26 +89,35 @@ def to_hu(stored: Shaped[np.ndarray, "rows cols"], encoding: Encoding, frame: Fr
     assert frame.slope is not None
     assert frame.intercept is not None
     values, turned = _signed(stored, encoding)
-    if frame.slope == 1 and frame.intercept.is_integer() and abs(frame.intercept) < 1e6:
-        hu = values.astype(np.int32) + np.int32(frame.intercept)
-    else:
-        hu = np.rint(np.clip(values * frame.slope + frame.intercept, *HU_LIMITS)).astype(np.int32)
-    outside = hu < AIR_HU
-    if _pads(encoding, frame):
-        outside |= stored == encoding.padding
-    padded = int(np.count_nonzero(outside))
-    if padded:
-        hu[outside] = AIR_HU
-    np.minimum(hu, HU_LIMITS[1], out=hu)
-    return Plane(hu=hu.astype(np.int16), padded=padded, turned=turned)
+    hu = _scaled(values, frame.slope, frame.intercept)
+    padded = 0
+    if _is_marked_high(encoding, frame):
+        marked = stored == encoding.padding
+        padded = int(np.count_nonzero(marked))
+        hu[marked] = AIR_HU
+    if hu.min() < AIR_HU:
+        padded += int(np.count_nonzero(hu < AIR_HU))
+        np.maximum(hu, AIR_HU, out=hu)
+    return Plane(hu=hu, padded=padded, turned=turned)
 
 
-def _pads(encoding: Encoding, frame: Frame) -> bool:
-    """Whether the padding value is one that no tissue has; otherwise it may be a true measurement."""
+def _scaled(values: Shaped[np.ndarray, "rows cols"], slope: float, intercept: float) -> Int16[np.ndarray, "rows cols"]:
+    """Slope · values + intercept, rounded, held within 16 bits."""
+    low, high = HU_LIMITS
+    if slope == 1 and intercept.is_integer() and low <= values.min() + intercept and values.max() + intercept <= high:
+        # 16-bit sums wrap around and back, so that unsigned values need no wider ones.
+        return values.astype(np.int16) + np.array(int(intercept)).astype(np.int16)
+    return np.rint(np.clip(values * slope + intercept, low, high)).astype(np.int16)
+
+
+def _is_marked_high(encoding: Encoding, frame: Frame) -> bool:
+    """Whether the padding value lies above all tissue and metal; below air it needs no looking at.
+
+    In between it may be a true measurement, and is left alone.
+    """
     if encoding.padding is None:
         return False
-    hu = encoding.padding * (frame.slope or 0) + (frame.intercept or 0)
-    return hu < AIR_HU or hu > HU_LIMITS[1]
+    return encoding.padding * (frame.slope or 0) + (frame.intercept or 0) >= HU_LIMITS[1]
 
 
 def _signed(
@@ -153,11 +161,11 @@ WRAP_HU = 4096
 def _pixel_value(path: Path, encoding: Encoding) -> memoryview:
     """The value of Pixel Data, up to the end of the file where its length is not defined."""
     data = _from_pixels_on(path, encoding)
-    order = ">" if encoding.syntax == uid.ExplicitVRBigEndian else "<"
+    order = ">" if encoding.syntax == BIG_ENDIAN else "<"
     group, element = np.frombuffer(data, f"{order}u2", 2).tolist()
     if (group << 16 | element) != PIXEL_DATA:
         raise refusal("VAL_BITS")
-    start = 8 if encoding.syntax == uid.ImplicitVRLittleEndian else 12
+    start = 8 if encoding.syntax == IMPLICIT else 12
     length = int(np.frombuffer(data, f"{order}u4", 1, start - 4)[0])
     if (length == UNDEFINED_LENGTH) == (encoding.syntax in NATIVE):
         raise refusal("ENC_BAD_PIXELS")
@@ -167,7 +175,7 @@ def _pixel_value(path: Path, encoding: Encoding) -> memoryview:
 def _from_pixels_on(path: Path, encoding: Encoding) -> bytes:
     try:
         with path.open("rb", buffering=0) as file:
-            if encoding.syntax == uid.DeflatedExplicitVRLittleEndian:
+            if encoding.syntax == DEFLATED:
                 return _inflated_pixels(file.read(MAX_FILE_MIB << 20), encoding)
             file.seek(encoding.pixels_at)
             data = file.read()
@@ -185,7 +193,7 @@ def _native(value: memoryview, encoding: Encoding, index: int) -> Shaped[np.ndar
     # A byte or two may fill up the element; a whole row more means that the matrix is another than the header says.
     if len(value) >= 2 * (count * encoding.frames + encoding.columns):
         raise refusal("ENC_BAD_PIXELS")
-    order = ">" if encoding.syntax == uid.ExplicitVRBigEndian else "<"
+    order = ">" if encoding.syntax == BIG_ENDIAN else "<"
     kind = np.dtype(f"{order}{'i' if encoding.signed else 'u'}2")
     stored = np.frombuffer(value, kind, count, 2 * count * index).reshape(encoding.rows, encoding.columns)
     return stored.astype(kind.newbyteorder("="), copy=False)
@@ -193,5 +201,5 @@ def _native(value: memoryview, encoding: Encoding, index: int) -> Shaped[np.ndar
 
 def _inflated_pixels(data: bytes, encoding: Encoding) -> bytes:
     """From Pixel Data on, of a file whose elements are deflated behind the meta information."""
-    start = meta_end(data)
+    start, _, _ = meta_of(data)
     return inflate(data[start:], INFLATE_LIMIT_MIB << 20)[encoding.pixels_at :]

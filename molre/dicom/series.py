@@ -27,8 +27,9 @@ from jaxtyping import Float64
 
 from molre.dicom.codes import refusal
 from molre.dicom.discovery import StudyFiles
+from molre.dicom.frames import Frame
 from molre.dicom.geometry import Layout, is_axial, lay_out, pixel_mm_of, same_direction
-from molre.dicom.header import CT_CLASSES, Frame, Header, read_header
+from molre.dicom.header import CT_CLASSES, Header, read_header
 from molre.dicom.kernels import UNKNOWN
 from molre.dicom.pixels import check_readable
 from molre.errors import Rejection
@@ -135,7 +136,7 @@ def _criteria(longest_mm: float, kernel: str) -> list[tuple[str, Callable[[Candi
     """What candidates are compared by, in order, each with its name; the smaller number is better."""
 
     def kernel_rank(one: Candidate) -> float:
-        return 0 if one.kernel == kernel else 1 if one.kernel == UNKNOWN else 2
+        return 0.0 if one.kernel == kernel else 1.0 if one.kernel == UNKNOWN else 2.0
 
     return [
         ("usable", lambda one: one.fault is not None),

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+import traceback
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 from jaxtyping import Bool, Int16
 
-from molre.dicom.codes import refusal, repair
+from molre.dicom.codes import REFUSALS, refusal, repair
 from molre.dicom.discovery import StudyFiles
 from molre.dicom.encoding import quiet
 from molre.dicom.geometry import SAME_PLACE_MM, check_steps, pixel_mm_of, tilt_repairs
@@ -64,8 +66,15 @@ def read_study(files: StudyFiles, kernel: str = SOFT) -> Series:
         except (Rejection, MemoryError):
             raise
         except Exception as fault:  # noqa: BLE001 - the boundary: a study is refused, and its neighbours are not
-            # The exception's own words may quote the file.
-            raise Rejection("ENC_BAD_FILE", f"the files cannot be read ({type(fault).__name__})") from None
+            raise _unforeseen(fault) from None
+
+
+def _unforeseen(fault: Exception) -> Rejection:
+    """Names the place in the code; the exception's own words may quote the file."""
+    places = traceback.extract_tb(fault.__traceback__)
+    place = next(place for place in reversed(places) if Path(place.filename).parent == Path(__file__).parent)
+    where = f"{type(fault).__name__} at {Path(place.filename).name}:{place.lineno}"
+    return Rejection("ENC_BAD_FILE", f"{REFUSALS['ENC_BAD_FILE']} ({where})")
 
 
 def _read(files: StudyFiles, kernel: str) -> Series:
@@ -158,7 +167,8 @@ def _check_range(hu: Int16[np.ndarray, "n rows cols"]) -> None:
     Raises:
         Rejection: VAL_RANGE, no air anywhere, or no tissue.
     """
-    coarse = hu[:, ::4, ::4]
+    # Every sixteenth row: whole rows are read at the speed of memory.
+    coarse = hu[:, ::16]
     low, high = TISSUE_RANGE_HU
     if not np.any(coarse < AIR_BELOW_HU) or not np.any((coarse > low) & (coarse < high)):
         raise refusal("VAL_RANGE")

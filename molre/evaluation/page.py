@@ -26,7 +26,7 @@ def page(report: Mapping[str, Any]) -> str:
     subject = report["evaluated"]
     parts = [
         f"<h1>Head CT findings: evaluation on the {_text(subject['split'])} split</h1>",
-        f'<p class="soft">{_text(subject["backbone"])} backbone with {_text(_adapter(subject))}, {_text(subject["grid"])} grid</p>',
+        f'<p class="soft">{_text(_in_short(subject))}</p>',
         *_notices(subject),
         _figures(report),
         _reading(report),
@@ -44,13 +44,17 @@ def page(report: Mapping[str, Any]) -> str:
     return (
         '<!doctype html>\n<html lang="en">\n<head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        f"<title>Evaluation: {_text(subject['backbone'])}, {_text(subject['adapter'])}, {_text(subject['split'])}</title>"
+        f"<title>Evaluation: {_text(_in_short(subject))}</title>"
         f"<style>\n{css}</style></head>\n<body>\n{body}\n</body>\n</html>\n"
     )
 
 
 def _text(value: object) -> str:
     return escape(str(value))
+
+
+def _in_short(subject: Mapping[str, Any]) -> str:
+    return f"{subject['backbone']} backbone with {_adapter(subject)}, {subject['grid']} grid, {subject['split']} split"
 
 
 def _adapter(subject: Mapping[str, Any]) -> str:
@@ -108,21 +112,22 @@ def _reading(report: Mapping[str, Any]) -> str:
     points = (
         "<b>AUC</b> is the chance that a scan with the finding scores higher than one without it: 1 is perfect, 0.5 "
         "(dotted) is chance. It does not depend on a threshold.",
-        f"<b>The bar</b> is the 95 % interval, from {resamples:,} bootstrap resamples of whole patients. A wide bar means "
-        "few positives: read the count beside it first. With fewer than ten positive or negative patients, where the "
-        "bootstrap is too sure of itself, the interval is widened by a bound that holds for few cases.",
+        f"<b>The bar</b> is the 95 % interval, from {resamples:,} bootstrap resamples of whole patients. A "
+        "wide bar means few positives: read the count beside it first. With fewer than ten positive or negative patients, "
+        "where the bootstrap is too sure of itself, the interval is widened by a bound that holds for few cases.",
         "<b>A dash</b> means that the AUC is undefined, because the scans hold no positive or no negative. Such a "
         "finding takes no part in any mean.",
         "<b>Unknown labels</b> (nobody looked for the finding) are left out; they are not negatives.",
         "<b>Sensitivity and specificity</b> are given at the threshold stored in the bundle, chosen on the validation "
-        "split, where there is one. <b>Brier</b> is the mean squared error of the probabilities, <b>ECE</b> the expected "
-        "calibration error: of both, less is better.",
+        "split, where there is one. <b>Brier</b> is the mean squared error of the probabilities, <b>ECE</b> the "
+        "expected calibration error: of both, less is better.",
     )
     return "<h2>How to read this</h2><ul>" + "".join(f"<li>{point}</li>" for point in points) + "</ul>"
 
 
 def _table(head: Iterable[str], rows: Iterable[str]) -> str:
-    return f'<div class="scroll"><table><thead><tr>{"".join(head)}</tr></thead><tbody>{"".join(rows)}</tbody></table></div>'
+    inside = f"<thead><tr>{''.join(head)}</tr></thead><tbody>{''.join(rows)}</tbody>"
+    return f'<div class="scroll"><table>{inside}</table></div>'
 
 
 def _row(cells: Iterable[str], kind: str = "") -> str:
@@ -219,7 +224,8 @@ def _curves(report: Mapping[str, Any]) -> str:
         f"</figcaption>{roc}</figure>"
         f"<figure><figcaption>Calibration over all findings (expected calibration error {_number(ece)})</figcaption>"
         f'{svg.calibration(report["calibration"])}<p class="soft" style="max-width:40ch">On the dotted line a '
-        "probability means what it says. A dot’s area grows with the number of predictions behind it.</p></figure></div>"
+        "probability means what it says. A dot’s area grows with the number of predictions behind it.</p>"
+        "</figure></div>"
     )
 
 
@@ -228,9 +234,9 @@ def _experts(report: Mapping[str, Any]) -> list[str]:
     if not sites:
         return []
     text = (
-        "A router mixes the experts for every slice. <b>Mean gate</b>: each expert’s share over all slices; the dotted line is "
-        "even use. <b>Entropy</b> of one slice’s gates: 1 mixes all experts evenly, 0 uses one alone. <b>Balance</b>, the entropy "
-        "of the mean gates: 1 uses all experts equally over the cohort, 0 one for everything."
+        "A router mixes the experts for every slice. <b>Mean gate</b>: each expert’s share over all slices; the "
+        "dotted line is even use. <b>Entropy</b> of one slice’s gates: 1 mixes all experts evenly, 0 uses one alone. "
+        "<b>Balance</b>, the entropy of the mean gates: 1 uses all experts equally over the cohort, 0 one for all."
     )
     drawing = svg.shares(sites[0]["mean_gate"], [f"expert {at + 1}" for at in range(sites[0]["experts"])])
     head = [f"<th>{name}</th>" for name in ("Site", "Slices", "Least mean gate", "Greatest", "Entropy", "Balance")]
@@ -266,8 +272,8 @@ def _facts(report: Mapping[str, Any]) -> str:
         "Backbone": subject["backbone"],
         "Backbone weights": subject["weights"],
         "Adapter": _adapter(subject),
-        "Added parameters": f"{subject['added_parameters']:,} ({100 * subject['added_fraction']:.3f} % of the backbone)",
-        "Intervals": f"percentile bootstrap, {bootstrap['resamples']:,} resamples of patients, seed {bootstrap['seed']}",
+        "Added parameters": f"{subject['added_parameters']:,}, {100 * subject['added_fraction']:.3f} % of the backbone",
+        "Intervals": f"bootstrap, {bootstrap['resamples']:,} resamples of patients, seed {bootstrap['seed']}",
     }
     rows = "".join(f"<tr><th>{_text(name)}</th><td>{_text(value)}</td></tr>" for name, value in facts.items())
     return f'<table class="facts"><tbody>{rows}</tbody></table>'

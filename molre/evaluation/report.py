@@ -112,7 +112,7 @@ def build(
         "groups": group_areas(scores, found),
         "findings": [_finding(scores, found, at, thresholds or {}) for at in everything],
         "calibration": _calibration(reliability(scores.labels, scores.probabilities)),
-        "roc": [curve for curve in map(lambda group: _roc(scores, group), GROUPS) if curve],
+        "roc": [curve for curve in (_roc(scores, group) for group in GROUPS) if curve],
         "experts": [{"site": site, **usage(table).to_json()} for site, table in (gates or {}).items() if len(table)],
     }
 

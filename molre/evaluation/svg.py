@@ -38,7 +38,8 @@ def scale(*, width: int = 180) -> str:
         f'<text x="{at * width}" y="11" text-anchor="{anchor}">{at:g}</text>'
         for at, anchor in ((0, "start"), (0.25, "middle"), (0.5, "middle"), (0.75, "middle"), (1, "end"))
     )
-    return f'<svg class="interval" width="{width}" height="14" viewBox="-1 0 {width + 2} 14" aria-hidden="true">{marks}</svg>'
+    size = f'width="{width}" height="14" viewBox="-1 0 {width + 2} 14"'
+    return f'<svg class="interval" {size} aria-hidden="true">{marks}</svg>'
 
 
 def roc(curves: Sequence[Mapping[str, Any]]) -> str:
@@ -68,12 +69,17 @@ def calibration(curve: Mapping[str, Any]) -> str:
     ]
     line = " ".join(f"{_x(predicted):.1f},{_y(observed):.1f}" for predicted, observed, _ in points)
     dots = "".join(
-        f'<circle cx="{_x(predicted):.1f}" cy="{_y(observed):.1f}" r="{2.5 + 9 * (count / total) ** 0.5:.1f}" class="dot">'
+        f'<circle class="dot" cx="{_x(predicted):.1f}" cy="{_y(observed):.1f}" r="{_radius(count / total):.1f}">'
         f"<title>{count} predictions: {predicted:.3f} predicted, {observed:.3f} observed</title></circle>"
         for predicted, observed, count in points
     )
     body = f'{_diagonal()}<polyline points="{line}" {_stroke(0)}/>{dots}'
     return _square(body, "predicted probability", "share that is positive", "Calibration")
+
+
+def _radius(share: float) -> float:
+    """Radius of a dot whose area grows with a share."""
+    return 2.5 + 9 * share**0.5
 
 
 def shares(values: Sequence[float], labels: Sequence[str]) -> str:
@@ -125,8 +131,8 @@ def _square(body: str, across: str, up: str, title: str) -> str:
     )
     middle = _TOP + _PLOT / 2
     return (
-        f'<svg class="plot" width="{width:.0f}" height="{height:.0f}" viewBox="0 0 {width:.0f} {height:.0f}" role="img" '
-        f'aria-label="{escape(title)}">{ticks}{body}'
+        f'<svg class="plot" width="{width:.0f}" height="{height:.0f}" viewBox="0 0 {width:.0f} {height:.0f}" '
+        f'role="img" aria-label="{escape(title)}">{ticks}{body}'
         f'<text x="{_x(0.5)}" y="{height - 8:.0f}" text-anchor="middle">{escape(across)}</text>'
         f'<text transform="translate(12 {middle}) rotate(-90)" text-anchor="middle">{escape(up)}</text></svg>'
     )

@@ -1,5 +1,6 @@
 """Synthetic head CT whose findings are true by construction, written as real DICOM."""
 
+from molre.phantom.cohort import studies, write_cohort
 from molre.phantom.config import CohortConfig
 from molre.phantom.dicom import write_study
 from molre.phantom.lesions import IMPLIES, LESIONS
@@ -9,6 +10,17 @@ from molre.phantom.study import PhantomStudy, labels_row, make_study
 from molre.phantom.tissue import TISSUES
 
 __all__ = [
-    "IMPLIES", "LESIONS", "TISSUES", "CohortConfig", "PhantomStudy", "labels_row", "make_study", "montage", "read_masks",
-    "write_masks", "write_study",
-]  # fmt: skip
+    "IMPLIES",
+    "LESIONS",
+    "TISSUES",
+    "CohortConfig",
+    "PhantomStudy",
+    "labels_row",
+    "make_study",
+    "montage",
+    "read_masks",
+    "studies",
+    "write_cohort",
+    "write_masks",
+    "write_study",
+]

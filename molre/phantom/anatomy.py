@@ -15,11 +15,24 @@ CORTEX_MM = 2.8
 """Mean thickness of the cortex (Fischl and Dale 2000, PNAS 97:11050)."""
 
 _OUTSIDE = {
-    "face_bone": (650.0, "bone"), "maxillary": (AIR, "air_space"), "ethmoid": (AIR, "air_space"), "sphenoid": (AIR, "air_space"),
-    "frontal": (AIR, "air_space"), "nasal": (-980.0, "air_space"), "mucosa": (40.0, "muscle"), "mastoid_air": (-880.0, "air_space"),
-    "petrous": (1250.0, "bone"), "muscle": (MUSCLE, "muscle"), "ear_air": (AIR, "air_space"), "vitreous": (8.0, "eye"),
-    "sclera": (48.0, "eye"), "lens": (95.0, "eye"), "orbit_soft": (42.0, "muscle"), "orbit_fat": (FAT, "fat"), "sella": (42.0, "grey"),
-}  # fmt: skip
+    "face_bone": (650.0, "bone"),
+    "maxillary": (AIR, "air_space"),
+    "ethmoid": (AIR, "air_space"),
+    "sphenoid": (AIR, "air_space"),
+    "frontal": (AIR, "air_space"),
+    "nasal": (-980.0, "air_space"),
+    "mucosa": (40.0, "muscle"),
+    "mastoid_air": (-880.0, "air_space"),
+    "petrous": (1250.0, "bone"),
+    "muscle": (MUSCLE, "muscle"),
+    "ear_air": (AIR, "air_space"),
+    "vitreous": (8.0, "eye"),
+    "sclera": (48.0, "eye"),
+    "lens": (95.0, "eye"),
+    "orbit_soft": (42.0, "muscle"),
+    "orbit_fat": (FAT, "fat"),
+    "sella": (42.0, "grey"),
+}
 _HU = np.array([_OUTSIDE.get(name, (FAT + 10, "fat"))[0] for name in STRUCTURES], np.float32)
 _TISSUE = np.array([T[_OUTSIDE.get(name, (FAT, "fat"))[1]] for name in STRUCTURES], np.uint8)
 
@@ -41,7 +54,9 @@ def _furrow(head: Head, index: np.ndarray, depth: Float32[np.ndarray, "m"]) -> F
     """Distance to the wall of the nearest furrow; furrows narrow as they deepen and end at their own depth."""
     body = head.body
     direction = head.direction[index]
-    below = np.maximum(depth - body.fold_depth_mm[direction], 0)
+    # Furrows of the medial surface deepen away from the falx.
+    medial = np.where(head.structure[index] == S["midline"], np.abs(head.x[index]) + np.float32(7), depth)
+    below = np.maximum(np.minimum(depth, medial) - body.fold_depth_mm[direction], 0)
     width = _per_side(head, index, body.sulcus_mm) * (np.float32(1.25) - depth * np.float32(0.03))
     return np.hypot(body.folds_mm[direction], below) - width
 
@@ -54,16 +69,23 @@ def _brain(head: Head, index: np.ndarray) -> None:
     cortical = ~(cerebellum | stem | deep)
     pial = depth - np.float32(body.gap_mm)
     furrow = _furrow(head, index, depth)
-    pial = np.where(cortical, np.minimum(pial, furrow), pial - np.where(cerebellum, np.float32(2.0 * body.cerebellar_atrophy), 0))
+    pial = np.where(
+        cortical, np.minimum(pial, furrow), pial - np.where(cerebellum, np.float32(2.0 * body.cerebellar_atrophy), 0)
+    )
     cistern = -head.cistern[index] - np.float32(body.cistern_mm)
     pial = np.minimum(pial, np.where(deep, cistern + 1.5, cistern))
     midline = structure == S["midline"]
-    wide = np.float32(0.7 + 0.35 * body.gap_mm)
+    wide = np.float32(0.9 + 0.5 * body.gap_mm) * (1 + np.float32(0.6) * head.noise[index])
     pial = np.where(midline, np.minimum(pial, x - wide), pial)
-    grey_hu, white_hu = np.float32(body.grey_hu), np.float32(body.grey_hu + (body.white_hu - body.grey_hu) * body.contrast)
+    grey_hu, white_hu = (
+        np.float32(body.grey_hu),
+        np.float32(body.grey_hu + (body.white_hu - body.grey_hu) * body.contrast),
+    )
     grey = np.where(cortical, ramp(CORTEX_MM - pial, 1.6), np.float32(0))
     grey[deep & (structure != S["callosum"])] = 1
-    grey[cerebellum] = np.clip(0.62 + 0.22 * np.sin(head.z[index[cerebellum]] * 1.4 + head.noise[index[cerebellum]]), 0, 1)
+    grey[cerebellum] = np.clip(
+        0.62 + 0.22 * np.sin(head.z[index[cerebellum]] * 1.4 + head.noise[index[cerebellum]]), 0, 1
+    )
     grey[stem] = 0.30
     fluid = ramp(-pial, 1.2)
     ventricle = ramp(_dilated(head, index), 1.0)
@@ -89,11 +111,24 @@ def _dilated(head: Head, index: np.ndarray) -> Float32[np.ndarray, "m"]:
     return np.minimum(head.ventricle[index] + grow, np.where(fourth | third, np.float32(40), x - np.float32(0.5)))
 
 
-def _dura_and_vessels(head: Head, structure: np.ndarray, x: np.ndarray, midline: np.ndarray, hu: np.ndarray, tissue: np.ndarray, ventricle: np.ndarray) -> None:
-    falx = np.where(midline, ramp(np.float32(0.8) - x, 0.8), 0)
-    hu += (np.float32(44) - hu) * falx
+def _dura_and_vessels(
+    head: Head,
+    structure: np.ndarray,
+    x: np.ndarray,
+    midline: np.ndarray,
+    hu: np.ndarray,
+    tissue: np.ndarray,
+    ventricle: np.ndarray,
+) -> None:
+    falx = np.where(midline, ramp(np.float32(0.6) - x, 0.7), 0)
+    hu += (np.float32(50) - hu) * falx
     tissue[falx > 0.5] = T["dura"]
-    for name, value, kind in (("tentorium", 43.0, "dura"), ("venous_sinus", 50.0, "vessel"), ("artery", 42.0, "vessel"), ("sella", 40.0, "grey")):
+    for name, value, kind in (
+        ("tentorium", 43.0, "dura"),
+        ("venous_sinus", 50.0, "vessel"),
+        ("artery", 42.0, "vessel"),
+        ("sella", 40.0, "grey"),
+    ):
         found = structure == S[name]
         hu[found], tissue[found] = value, T[kind]
     choroid = (structure == S["choroid"]) & (ventricle > 0.3)
@@ -116,7 +151,9 @@ def _outside(head: Head, index: np.ndarray) -> None:
     shell = none | (structure == S["muscle"]) | (structure == S["petrous"]) | (structure == S["face_bone"])
     part = np.where(shell, ramp(thick + depth, 1.0), np.float32(0))
     layer = -depth / thick
-    table = np.maximum(np.float32(1) - np.abs(layer - np.float32(0.1)) * 5, np.float32(1) - np.abs(layer - np.float32(0.9)) * 5)
+    table = np.maximum(
+        np.float32(1) - np.abs(layer - np.float32(0.1)) * 5, np.float32(1) - np.abs(layer - np.float32(0.9)) * 5
+    )
     bone = np.where(head.z[index] > -15, 620 + 780 * np.clip(table, 0, 1), np.float32(1150)) + 60 * noise
     bone = np.where(structure == S["petrous"], np.float32(1500), bone)
     hu += (bone - hu) * part

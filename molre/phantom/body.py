@@ -108,8 +108,9 @@ def _furrows(rng: np.random.Generator, wave: float) -> Float32[np.ndarray, "both
     """Distance in mm, 70 mm from the middle, to the zero set of a noise on the sphere of directions: the furrows."""
     noise = smooth_noise(rng, (64, 64, 64), wave)
     slope = np.sqrt(sum(g * g for g in np.gradient(noise)))
-    distance = np.minimum(np.abs(noise) / (slope + np.float32(0.25 / wave)), 8)
-    return _by_direction(distance, 31.5) * np.float32(70 / 30.5)
+    # The signed distance is interpolated: its absolute value would not reach zero between the noise's samples.
+    distance = np.clip(noise / (slope + np.float32(0.12 / wave)), -8, 8)
+    return np.abs(_by_direction(distance, 31.5)) * np.float32(70 / 30.5)
 
 
 def _by_direction(noise: Float32[np.ndarray, "a b c"], middle: float = 19.5) -> Float32[np.ndarray, "both"]:
@@ -125,16 +126,25 @@ def draw_body(rng: np.random.Generator) -> Body:
     size = float(rng.normal(0.955, 0.025))
     scale = (size * rng.normal(1, 0.022), size * rng.normal(1, 0.02), size * rng.normal(0.99, 0.02))
     body = Body(
-        age_years=age, atrophy=0.0, cerebellar_atrophy=0.0, scale=(float(scale[0]), float(scale[1]), float(scale[2])),
+        age_years=age,
+        atrophy=0.0,
+        cerebellar_atrophy=0.0,
+        scale=(float(scale[0]), float(scale[1]), float(scale[2])),
         skull_mm=float(np.clip(rng.normal(6.3, 0.9), 4.5, 8.5)),
-        grey_hu=float(rng.normal(GREY, 0.8)), white_hu=0.0, csf_hu=float(np.clip(rng.normal(CSF, 1.2), 4, 12)),
-        ventricle_mm=[0.3, 0.3], sulcus_mm=[0.45, 0.45], gap_mm=0.5, cistern_mm=0.0,
-        pineal_calcified=bool(rng.random() < 0.25 + 0.45 * ripe), choroid_calcified=bool(rng.random() < 0.2 + 0.5 * ripe),
-        folds_mm=_furrows(rng, float(rng.uniform(1.25, 1.5))),
-        fold_depth_mm=np.float32(14) + 5 * _by_direction(smooth_noise(rng, (40, 40, 40), 3.0)),
+        grey_hu=float(rng.normal(GREY, 0.8)),
+        white_hu=0.0,
+        csf_hu=float(np.clip(rng.normal(CSF, 1.2), 4, 12)),
+        ventricle_mm=[0.7, 0.7],
+        sulcus_mm=[0.95, 0.95],
+        gap_mm=0.5,
+        cistern_mm=0.0,
+        pineal_calcified=bool(rng.random() < 0.25 + 0.45 * ripe),
+        choroid_calcified=bool(rng.random() < 0.2 + 0.5 * ripe),
+        folds_mm=_furrows(rng, float(rng.uniform(1.15, 1.4))),
+        fold_depth_mm=np.float32(16) + 5 * _by_direction(smooth_noise(rng, (40, 40, 40), 3.0)),
         bone=0.14 * _by_direction(smooth_noise(rng, (40, 40, 40), 5.0)),
-    )  # fmt: skip
-    body.white_hu = body.grey_hu - float(rng.uniform(8.5, 11))
+    )
+    body.white_hu = body.grey_hu - float(rng.uniform(10.5, 13))
     body.age_brain(float(np.clip(0.05 + 0.35 * ripe + rng.normal(0, 0.06), 0, 0.42)))
     asymmetry = float(rng.normal(0, 0.35))
     body.ventricle_mm = [body.ventricle_mm[0] + asymmetry, body.ventricle_mm[1] - asymmetry]

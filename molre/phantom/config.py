@@ -23,13 +23,14 @@ class CohortConfig:
         tilt_max_deg: largest gantry tilt; 20 degrees is common on sequential scanners.
         tilted_fraction: share of studies scanned with a tilted gantry.
         uneven_fraction: share of studies with thinner slices at the skull base than above it.
-        noise_hu: mean standard deviation of the noise in brain; a routine 5 mm slice has 3-4 HU in 0.5 mm pixels, less in these.
+        noise_hu: mean standard deviation of the noise in brain; routine 5 mm slices have 3-4 HU in 0.5 mm pixels,
+            less in these wider ones.
     """
 
     studies: int = 400
     seed: int = 0
     normal_fraction: float = 0.15
-    findings_per_study: float = 3.4
+    findings_per_study: float = 4.2
     matrix_px: int = 144
     field_mm: float = 232.0
     slices_min: int = 24
@@ -37,7 +38,7 @@ class CohortConfig:
     tilt_max_deg: float = 20.0
     tilted_fraction: float = 0.4
     uneven_fraction: float = 0.2
-    noise_hu: float = 2.3
+    noise_hu: float = 2.0
 
     def __post_init__(self) -> None:
         for name, low, high in _RANGES:

@@ -16,7 +16,7 @@ FINE = 3
 NODES = 25
 """Points a side of the coarse mesh on which the head's bending is worked out."""
 SEPTUM_MM = (0.0, -24.0, 10.0)
-"""The septum pellucidum between the foramina of Monro, where midline shift is measured (Brain Trauma Foundation 2006)."""
+"""The septum pellucidum between the foramina of Monro, where midline shift is measured (Bullock et al. 2006)."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -78,14 +78,14 @@ def _rotation(yaw: float, roll: float, pitch: float) -> Float64[np.ndarray, "3 3
 def draw_scan(rng: np.random.Generator, config: CohortConfig, body: Body) -> tuple[Geometry, Pose]:
     """A random scan of a head: tilt, slices from the skull base to the vertex, and how the head lies."""
     tilted = rng.random() < config.tilted_fraction
-    tilt = float(rng.uniform(-config.tilt_max_deg, config.tilt_max_deg)) if tilted else 0.0
+    tilt = round(float(rng.uniform(-config.tilt_max_deg, config.tilt_max_deg)), 1) if tilted else 0.0
     # Slices run along the orbitomeatal line, some 8 degrees steeper than the standard head's axes.
     pitch = np.deg2rad(float(rng.normal(7, 4)) - tilt)
     yaw, roll = np.deg2rad(rng.normal(0, 3.0, 2))
     waves = rng.normal(0, 1, (5, 3)) / 45
     pose = Pose(
-        rotation=_rotation(float(yaw), float(roll), -float(pitch)), scale=np.asarray(body.scale, np.float64), waves=waves,
-        phases=rng.uniform(0, 2 * np.pi, 5), amplitudes=rng.normal(0, 0.8, (5, 3)) * (0.7, 1.0, 0.8),
+        rotation=_rotation(float(yaw), float(roll), -float(pitch)), scale=np.asarray(body.scale, np.float64),
+        waves=waves, phases=rng.uniform(0, 2 * np.pi, 5), amplitudes=rng.normal(0, 0.8, (5, 3)) * (0.7, 1.0, 0.8),
     )  # fmt: skip
     return _slices(rng, config, body, pose, tilt), pose
 
@@ -100,14 +100,14 @@ def _slices(rng: np.random.Generator, config: CohortConfig, body: Body, pose: Po
     height = bottom + np.cumsum(steps) - steps / 2
     pixel = config.field_mm / config.matrix_px
     half = pixel * (config.matrix_px - 1) / 2
-    offset = rng.normal(0, 3, 2) + (0, 4)
+    offset = rng.normal((0, 4), 3)
     tilt_rad = np.deg2rad(tilt)
     positions = np.zeros((count, 3))
     positions[:, 0] = offset[0] - half
     positions[:, 1] = offset[1] - half * np.cos(tilt_rad)
     # The table moves along z, so that slices a step apart along their normal are step / cos(tilt) apart on the table.
     positions[:, 2] = height / cosine + half * np.sin(tilt_rad)
-    return Geometry(tilt_deg=round(tilt, 1) if abs(tilt) > 0 else 0.0, positions_mm=positions, thickness_mm=steps,
+    return Geometry(tilt_deg=tilt, positions_mm=positions, thickness_mm=steps,
                     matrix_px=config.matrix_px, pixel_mm=pixel)  # fmt: skip
 
 
@@ -118,19 +118,27 @@ def _mesh(geometry: Geometry, jitter: bool = True) -> Float64[np.ndarray, "3 fin
     count = len(geometry.positions_mm)
     steps = (np.arange(FINE) - (FINE - 1) / 2) / FINE
     shift = steps * geometry.pixel_mm if jitter else steps * 0
-    point = geometry.positions_mm[:, None] + geometry.normal * (steps[None, :, None] * geometry.thickness_mm[:, None, None])
+    point = geometry.positions_mm[:, None] + geometry.normal * (
+        steps[None, :, None] * geometry.thickness_mm[:, None, None]
+    )
     point = point + np.outer(shift, geometry.row_cosine) + np.outer(shift[::-1], geometry.column_cosine)
     point = point.reshape(count * FINE, 1, 1, 3)
-    plane = nodes[None, :, None] * np.asarray(geometry.row_cosine) + nodes[:, None, None] * np.asarray(geometry.column_cosine)
+    plane = nodes[None, :, None] * np.asarray(geometry.row_cosine) + nodes[:, None, None] * np.asarray(
+        geometry.column_cosine
+    )
     return np.moveaxis(point + plane[None], -1, 0)
+
+
+def _turn(matrix: Float64[np.ndarray, "a b"], points: Float64[np.ndarray, "b ..."]) -> Float64[np.ndarray, "a ..."]:
+    return np.stack([sum(c * p for c, p in zip(row, points, strict=True)) for row in matrix])
 
 
 def to_head(pose: Pose, patient_mm: Float64[np.ndarray, "3 *shape"]) -> Float64[np.ndarray, "3 *shape"]:
     """Standard-head coordinates of points of the patient, before any lesion displaces tissue."""
-    turned = np.tensordot(pose.rotation, patient_mm, 1)
+    turned = _turn(pose.rotation, patient_mm)
     head = turned / pose.scale.reshape(3, *[1] * (turned.ndim - 1))
-    bend = np.sin(np.tensordot(pose.waves, head, 1) + pose.phases.reshape(-1, *[1] * (turned.ndim - 1)))
-    return head + np.tensordot(pose.amplitudes.T, bend, 1)
+    bend = np.sin(_turn(pose.waves, head) + pose.phases.reshape(-1, *[1] * (turned.ndim - 1)))
+    return head + _turn(pose.amplitudes.T, bend)
 
 
 def _smoothstep(t: Float64[np.ndarray, "*shape"]) -> Float64[np.ndarray, "*shape"]:
@@ -141,8 +149,8 @@ def _smoothstep(t: Float64[np.ndarray, "*shape"]) -> Float64[np.ndarray, "*shape
 def displace(head: Float64[np.ndarray, "3 *shape"], body: Body) -> Float64[np.ndarray, "3 *shape"]:
     """The tissue that lies at each point once masses have pushed it: where it was in the undisturbed head.
 
-    A swelling ball moves tissue as a source of incompressible flow does, r'^3 = r^3 - share R^3; the midline moves most at
-    the septum and not at the skull, as in subfalcine herniation (Fisher 1995, Neurology 45:83).
+    A swelling ball moves tissue as a source of incompressible flow does, r'^3 = r^3 - share R^3; the midline moves
+    most at the septum and not at the skull, as in subfalcine herniation (Fisher 1995, Neurology 45:83).
     """
     if not body.pushes and body.shift_mm == 0:
         return head
@@ -181,17 +189,17 @@ def lookup(head: np.ndarray) -> np.ndarray:
     return packed.view(RECORD).reshape(head.shape[1:])
 
 
-def _interpolation(matrix_px: int) -> Float32[np.ndarray, "pixels nodes"]:
+def _refine(mesh: Float32[np.ndarray, "fine a b"], matrix_px: int) -> Float32[np.ndarray, "fine rows columns"]:
+    """Interpolate the mesh to pixels; by sums and not matrix products, whose rounding depends on the thread count."""
     position = np.linspace(0, NODES - 1, matrix_px)
     low = np.minimum(position.astype(int), NODES - 2)
-    weights = np.zeros((matrix_px, NODES), np.float32)
-    weights[np.arange(matrix_px), low] = 1 - (position - low)
-    weights[np.arange(matrix_px), low + 1] = position - low
-    return weights
+    share = (position - low).astype(np.float32)
+    rows = mesh[:, low] + (mesh[:, low + 1] - mesh[:, low]) * share[:, None]
+    first = rows[:, :, low]
+    return first + (rows[:, :, low + 1] - first) * share
 
 
 def tissue_coordinates(geometry: Geometry, pose: Pose, body: Body) -> list[Float32[np.ndarray, "fine rows columns"]]:
     """Coordinates x, y, z in the standard head of the tissue at every voxel of every fine slice."""
     source = displace(to_head(pose, _mesh(geometry)), body).astype(np.float32)
-    weights = _interpolation(geometry.matrix_px)
-    return [weights @ component @ weights.T for component in source]
+    return [_refine(component, geometry.matrix_px) for component in source]

@@ -9,7 +9,7 @@ from jaxtyping import Bool, Float32, UInt8
 
 from molre.phantom.body import NORMAL_FOLDS, Body
 from molre.phantom.geometry import Geometry, Pose, lookup, tissue_coordinates
-from molre.phantom.shapes import Point
+from molre.phantom.shapes import Number, Point
 from molre.phantom.template import DISTANCES, S
 from molre.phantom.tissue import AIR, T
 
@@ -74,28 +74,40 @@ class Head:
             found |= self.tissue == T[name]
         return found
 
-    def near(self, centre: Point, radius_mm: float, stretch: Point = (1, 1, 1)) -> np.ndarray:
+    def near(self, centre: Point, radius_mm: Number, stretch: Point = (1, 1, 1)) -> np.ndarray:
         """Indices of voxels in a box around a point, to work on few voxels."""
         box = np.abs(self.z - np.float32(centre[2])) < radius_mm * stretch[2]
         box &= np.abs(self.y - np.float32(centre[1])) < radius_mm * stretch[1]
         box &= np.abs(self.x - np.float32(centre[0])) < radius_mm * stretch[0]
         return np.flatnonzero(box)
 
-    def ball(self, centre: Point, radius_mm: float, *, stretch: Point = (1, 1, 1), rough: float = 0.15) -> tuple[np.ndarray, Float32[np.ndarray, "m"]]:
+    def ball(
+        self, centre: Point, radius_mm: Number, *, stretch: Point = (1, 1, 1), rough: Number = 0.15
+    ) -> tuple[np.ndarray, Float32[np.ndarray, "m"]]:
         """Indices near an irregular ball, and their depth in it in mm (negative outside, down to -radius)."""
         index = self.near(centre, 2.0 * radius_mm + 4, stretch)
-        offset = [(a[index] - np.float32(c)) / np.float32(s) for a, c, s in zip((self.x, self.y, self.z), centre, stretch, strict=True)]
+        offset = [
+            (a[index] - np.float32(c)) / np.float32(s)
+            for a, c, s in zip((self.x, self.y, self.z), centre, stretch, strict=True)
+        ]
         distance = np.sqrt(sum(o * o for o in offset))
         return index, radius_mm * (1 + np.float32(rough) * self.noise[index]) - distance
 
-    def paint(self, index: np.ndarray, weight: Float32[np.ndarray, "m"], hu: float | np.ndarray, tissue: str, keys: Iterable[str] = ()) -> np.ndarray:
+    def paint(
+        self,
+        index: np.ndarray,
+        weight: Float32[np.ndarray, "m"],
+        hu: Number | np.ndarray,
+        tissue: str,
+        keys: Iterable[str] = (),
+    ) -> np.ndarray:
         """Blend HU into voxels by weight; where it passes a half, set the tissue and mark the findings.
 
         Returns:
             Indices of the voxels marked.
         """
         touched = weight > 0
-        index, weight = index[touched], weight[touched]
+        index, weight = index[touched], weight[touched].astype(np.float32)
         value = hu[touched] if isinstance(hu, np.ndarray) else np.float32(hu)
         self.hu[index] += (value - self.hu[index]) * weight
         most = index[weight >= 0.5]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -20,8 +21,8 @@ def write_masks(study: PhantomStudy, folder: Path | str) -> Path:
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"{study.patient}.npz"
-    packed = {f"mask_{key}": np.packbits(mask) for key, mask in study.masks.items()}
-    np.savez_compressed(path, tissue=study.tissue, shape=np.asarray(study.hu.shape), **packed)
+    arrays: dict[str, Any] = {f"mask_{key}": np.packbits(mask) for key, mask in study.masks.items()}
+    np.savez_compressed(path, tissue=study.tissue, shape=np.asarray(study.hu.shape), **arrays)
     return path
 
 

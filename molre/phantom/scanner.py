@@ -19,8 +19,8 @@ def acquire(head: Head, config: CohortConfig, rng: np.random.Generator) -> Int16
     """Hounsfield units of the acquired slices.
 
     Slices are averages of fine slices (partial volume); the in-plane blur of 0.6-0.8 pixels is that of a soft-tissue
-    kernel; noise is white noise blurred and sharpened, which leaves the texture of filtered back-projection (Riederer et
-    al. 1978, Phys Med Biol 23:446); the posterior fossa darkens between the petrous bones (Hounsfield bar).
+    kernel; noise is white noise blurred and sharpened, which leaves the texture of filtered back-projection (Riederer
+    et al. 1978, Phys Med Biol 23:446); the posterior fossa darkens between the petrous bones (Hounsfield bar).
     """
     fine = np.full(head.shape, AIR, np.float32)
     fine.reshape(-1)[head.where] = head.hu
@@ -33,7 +33,7 @@ def acquire(head: Head, config: CohortConfig, rng: np.random.Generator) -> Int16
 
 
 def _blur(hu: Float32[np.ndarray, "s r c"], sigma_px: float) -> Float32[np.ndarray, "s r c"]:
-    kernel = np.exp(-np.arange(-2, 3) ** 2 / (2 * sigma_px**2)).astype(np.float32)
+    kernel = np.exp(-(np.arange(-2, 3) ** 2) / (2 * sigma_px**2)).astype(np.float32)
     kernel /= kernel.sum()
     for axis in (1, 2):
         hu = ndimage.correlate1d(hu, kernel, axis=axis, mode="nearest")
@@ -44,8 +44,8 @@ def _table(size: int, rng: np.random.Generator) -> Float32[np.ndarray, "r c"]:
     """The head holder: a thin shell behind and beside the head, the same in every slice."""
     y, x = np.mgrid[:size, :size].astype(np.float32) / size - 0.5
     radius = np.hypot(x / 0.435, (y - 0.04) / 0.455)
-    shell = np.clip(1 - np.abs(radius - 1) * 70, 0, 1) * (y > 0.05 + 0.1 * rng.random())
-    return np.float32(880) * shell
+    shell = np.clip(1 - np.abs(radius - 1) * 26, 0, 1) * (y > 0.05 + 0.1 * rng.random())
+    return np.float32(1150) * shell
 
 
 def _harden(hu: Float32[np.ndarray, "s r c"], head: Head, rng: np.random.Generator) -> None:
@@ -56,7 +56,9 @@ def _harden(hu: Float32[np.ndarray, "s r c"], head: Head, rng: np.random.Generat
     hu -= np.where(soft, np.minimum(bar, 7)[:, :, None], 0)
 
 
-def _noise(hu: Float32[np.ndarray, "s r c"], deviation_hu: float, rng: np.random.Generator) -> Float32[np.ndarray, "s r c"]:
+def _noise(
+    hu: Float32[np.ndarray, "s r c"], deviation_hu: float, rng: np.random.Generator
+) -> Float32[np.ndarray, "s r c"]:
     white = rng.standard_normal(hu.shape, np.float32)
     texture = _blur(white, 0.6) - np.float32(0.35) * ndimage.uniform_filter(white, (0, 5, 5))
     texture *= np.float32(deviation_hu) / np.float32(texture[: len(texture) // 2].std())

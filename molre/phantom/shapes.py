@@ -3,23 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 import numpy as np
 from jaxtyping import Float32
 from scipy import ndimage
 
-Field = Float32[np.ndarray, "*shape"]
+Field = Float32[np.ndarray, "..."]
 Coordinates = tuple[Field, Field, Field]
-Point = tuple[float, float, float]
+Number = float | int
+Point = tuple[Number, Number, Number]
 
 
-def ellipsoid(at: Coordinates, centre: Point, radii: Point, power: float = 2.0) -> Field:
+def ellipsoid(at: Coordinates, centre: Point, radii: Point, power: Number = 2.0) -> Field:
     """Distance to the surface of an ellipsoid or, with a power above 2, of a rounder box.
 
     The first-order distance f / |grad f| (Taubin 1994, "Distance approximations for rasterizing implicit curves"),
     which is right at the surface and good enough within a centimetre of it.
     """
     scaled = [np.abs((a - c) / r) for a, c, r in zip(at, centre, radii, strict=True)]
+    slope: Field
+    radius: Field
     if power == 2.0:
         radius = np.sqrt(sum(s * s for s in scaled)) + np.float32(1e-4)
         slope = np.sqrt(sum((s / r) ** 2 for s, r in zip(scaled, radii, strict=True))) / radius
@@ -30,7 +34,7 @@ def ellipsoid(at: Coordinates, centre: Point, radii: Point, power: float = 2.0) 
     return ((1 - radius) / np.maximum(slope, np.float32(1e-3))).astype(np.float32)
 
 
-def capsule(at: Coordinates, start: Point, end: Point, radius: float, end_radius: float | None = None) -> Field:
+def capsule(at: Coordinates, start: Point, end: Point, radius: Number, end_radius: Number | None = None) -> Field:
     """Distance to the surface of a rod with round ends whose radius may change along it."""
     axis = np.subtract(end, start)
     length2 = float(axis @ axis)
@@ -42,13 +46,13 @@ def capsule(at: Coordinates, start: Point, end: Point, radius: float, end_radius
     return (radius + along * np.float32(last - radius) - np.sqrt(distance2)).astype(np.float32)
 
 
-def tube(at: Coordinates, points: Sequence[tuple[float, float, float, float]]) -> Field:
+def tube(at: Coordinates, points: Sequence[tuple[Number, Number, Number, Number]]) -> Field:
     """Distance to the surface of a bent rod through (x, y, z, radius) points."""
-    pieces = [capsule(at, a[:3], b[:3], a[3], b[3]) for a, b in zip(points, points[1:], strict=False)]
+    pieces = [capsule(at, a[:3], b[:3], a[3], b[3]) for a, b in pairwise(points)]
     return np.maximum.reduce(pieces)
 
 
-def union(first: Field, second: Field, blend_mm: float) -> Field:
+def union(first: Field, second: Field, blend_mm: Number) -> Field:
     """Either solid, their seam rounded over ``blend_mm`` (the polynomial smooth maximum)."""
     share = np.clip(np.float32(0.5) + (first - second) / np.float32(2 * blend_mm), 0, 1)
     return second + (first - second) * share + np.float32(blend_mm) * share * (1 - share)

@@ -13,7 +13,7 @@ from molre.phantom.body import Body, draw_body
 from molre.phantom.config import CohortConfig
 from molre.phantom.geometry import Geometry, draw_scan
 from molre.phantom.head import Head
-from molre.phantom.lesions import IMPLIES, LESIONS, Lesion, implied, lesion_named, mark_effects
+from molre.phantom.lesions import LESIONS, Lesion, implied, lesion_named, mark_effects
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -48,6 +48,10 @@ class PhantomStudy:
     shift_mm: float
 
 
+LEAST_VOXELS = 3
+"""A finding on fewer voxels is nothing that a reader could see."""
+
+
 def draw_findings(rng: np.random.Generator, config: CohortConfig) -> list[Lesion]:
     """The lesions of a study: none in a normal one, else a random number of them, one a slot."""
     if rng.random() < config.normal_fraction:
@@ -55,7 +59,9 @@ def draw_findings(rng: np.random.Generator, config: CohortConfig) -> list[Lesion
     count = 1 + int(rng.poisson(max(config.findings_per_study - 1, 0)))
     weights = np.array([entry.weight for entry in LESIONS.values()])
     order = rng.choice(len(weights), len(weights), replace=False, p=weights / weights.sum())
-    entries, chosen, taken = list(LESIONS.values()), [], set()
+    entries = list(LESIONS.values())
+    chosen: list[Lesion] = []
+    taken: set[str] = set()
     for position in order:
         entry = entries[int(position)]
         if len(chosen) < count and not (entry.slot and entry.slot in taken):
@@ -98,19 +104,39 @@ def make_study(config: CohortConfig, index: int, force: tuple[str, ...] | None =
     return _finish(config, index, body, geometry, head, {entry.key for entry in lesions}, noise)
 
 
-def _finish(config: CohortConfig, index: int, body: Body, geometry: Geometry, head: Head, drawn: set[str], noise: np.random.Generator) -> PhantomStudy:
+def _finish(
+    config: CohortConfig,
+    index: int,
+    body: Body,
+    geometry: Geometry,
+    head: Head,
+    drawn: set[str],
+    noise: np.random.Generator,
+) -> PhantomStudy:
     masks = _masks(head, drawn | body.claims)
     return PhantomStudy(
-        index=index, patient=f"PHANTOM-{index:06d}", study_uid=uid(config.seed, index, 1), series_uid=uid(config.seed, index, 2),
-        age_years=body.age_years, hu=scanner.acquire(head, config, noise), geometry=geometry,
-        labels={key: int(key in masks) for key in KEYS}, masks=masks, tissue=scanner.acquired_tissue(head), shift_mm=body.shift_mm,
-    )  # fmt: skip
+        index=index,
+        patient=f"PHANTOM-{index:06d}",
+        study_uid=uid(config.seed, index, 1),
+        series_uid=uid(config.seed, index, 2),
+        age_years=body.age_years,
+        hu=scanner.acquire(head, config, noise),
+        geometry=geometry,
+        labels={key: int(key in masks) for key in KEYS},
+        masks=masks,
+        tissue=scanner.acquired_tissue(head),
+        shift_mm=body.shift_mm,
+    )
 
 
 def _masks(head: Head, present: set[str]) -> dict[str, Bool[np.ndarray, "slices rows columns"]]:
-    """Masks of the present findings and of all they imply, which take the union."""
-    masks = {key: scanner.acquired_mask(head, key) for key in present}
-    for key in sorted(present):
+    """Masks of the present findings and of all they imply, which take the union.
+
+    What left no voxel, because another lesion or the end of the scan hides it, is not present.
+    """
+    masks = {key: scanner.acquired_mask(head, key) for key in sorted(present) if key in head.marks}
+    masks = {key: mask for key, mask in masks.items() if mask.sum() >= LEAST_VOXELS}
+    for key in list(masks):
         for other in implied({key}) - {key}:
             masks[other] = masks[other] | masks[key] if other in masks else masks[key].copy()
     return {key: masks[key] for key in KEYS if key in masks}

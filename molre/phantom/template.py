@@ -28,7 +28,8 @@ CENTRE_MM = (0.0, 4.0, 2.0)
 STRUCTURES = (
     "none", "caudate", "lentiform", "thalamus", "brainstem", "cerebellum", "midline", "tentorium", "choroid", "pineal",
     "venous_sinus", "vitreous", "sclera", "lens", "orbit_soft", "orbit_fat", "face_bone", "maxillary", "ethmoid",
-    "sphenoid", "frontal", "nasal", "mucosa", "mastoid_air", "petrous", "muscle", "ear_air", "artery", "sella", "callosum",
+    "sphenoid", "frontal", "nasal", "mucosa", "mastoid_air", "petrous", "muscle", "ear_air", "artery", "sella",
+    "callosum",
 )  # fmt: skip
 """Structures told apart in the standard head; a voxel holds the position of its structure in this tuple."""
 S = {name: np.uint8(position) for position, name in enumerate(STRUCTURES)}
@@ -76,8 +77,7 @@ def _cavity(at: Coordinates) -> Field:
 
 def _skin(at: Coordinates, cavity: Field) -> Field:
     """Distance to the skin: the scalp over the skull, the face, the neck."""
-    x, y, z = at
-    scalp = cavity + np.float32(13.0) + 3 * np.clip((-z - 10) / 40, 0, 1)
+    scalp = cavity + np.float32(13.0) + 3 * np.clip((-at[2] - 10) / 40, 0, 1)
     face = ellipsoid(at, (0, -50, -66), (63, 58, 66), 2.4)
     nose = capsule(at, (0, -104, -40), (0, -118, -70), 7, 12)
     neck = capsule(at, (0, 28, -70), (0, 30, -130), 66)
@@ -88,7 +88,14 @@ def _skin(at: Coordinates, cavity: Field) -> Field:
 def _lateral_ventricle(at: Coordinates) -> Field:
     """Frontal horn, body, atrium, occipital and temporal horn; horns are taller than wide."""
     x, y, z = at
-    body = ((3.0, -46, 1, 1.0), (9, -40, 5, 3.0), (7, -28, 10, 4.0), (7, -12, 16, 4.0), (10, 2, 20, 4.0), (16, 16, 19, 4.5))
+    body = (
+        (3.0, -46, 1, 1.5),
+        (9, -41, 5, 4.0),
+        (7, -28, 10, 4.6),
+        (7, -12, 16, 4.2),
+        (10, 2, 20, 4.0),
+        (16, 16, 19, 4.5),
+    )
     arch = (*((p[0] + (6 if i == 0 else 0), *p[1:]) for i, p in enumerate(body)),)
     flat = (x * np.float32(1.1), y, z)
     front = tube(flat, arch)
@@ -107,13 +114,22 @@ def _ventricles(at: Coordinates) -> Field:
     return np.maximum.reduce([_lateral_ventricle(at), third, aqueduct, fourth, monro])
 
 
+def _midbrain(at: Coordinates) -> Field:
+    """Tectum and the two peduncles, with the notch between them in front."""
+    x, y, z = at
+    peduncle = ellipsoid((x, y - np.float32(0.35) * (x - 9), z), (8.5, 1, -14), (7, 9, 15))
+    return union(ellipsoid(at, (0, 12, -13), (11, 9, 14)), peduncle, 3)
+
+
 def _cisterns(at: Coordinates) -> Field:
     x, y, z = at
     star = np.maximum(ellipsoid(at, (0, -15, -23), (9, 10, 6)), capsule(at, (4, -18, -22), (24, -20, -16), 2.2, 1.2))
-    midbrain = ellipsoid(at, (0, 7, -15), (16, 13, 14))
-    around = np.minimum(np.float32(1.6) - np.abs(midbrain + np.float32(0.8)), np.minimum(z + 27, -2 - z))
+    midbrain = _midbrain(at)
+    around = np.minimum(
+        np.float32(1.1) + np.clip((y - 4) / 16, 0, 1) - np.abs(midbrain + np.float32(0.9)), np.minimum(z + 25, -2 - z)
+    )
     quadrigeminal = ellipsoid(at, (0, 24, -6), (11, 3.2, 6))
-    peduncle = ellipsoid(at, (0, -5, -20), (5, 4, 6))
+    peduncle = ellipsoid(at, (0, -4, -19), (4.5, 5, 6))
     pons = np.minimum(capsule(at, (0, -2, -26), (0, 12, -55), 2.5, 3), np.float32(16) - x)
     angle = capsule(at, (12, 6, -36), (24, 14, -38), 2.6, 1.5)
     magna = ellipsoid(at, (0, 56, -60), (9, 14, 5))
@@ -122,7 +138,9 @@ def _cisterns(at: Coordinates) -> Field:
     sheet = np.minimum(np.float32(1.3) + np.clip((-y - 5) / 25, 0, 1) - np.abs(wave), np.minimum(x - 33, 26 - y))
     sheet = np.minimum(sheet, y + 44)
     island = x - 36 - 2 * np.sin(y / np.float32(4)) * np.sin(z / np.float32(5)) + np.abs(y + 16) * np.float32(0.12)
-    insula = np.minimum(np.float32(1.2) - np.abs(island), np.minimum(np.minimum(y + 38, 10 - y), np.minimum(z + 8, 16 - z)))
+    insula = np.minimum(
+        np.float32(1.2) - np.abs(island), np.minimum(np.minimum(y + 38, 10 - y), np.minimum(z + 8, 16 - z))
+    )
     return np.maximum.reduce([star, around, quadrigeminal, peduncle, pons, angle, magna, sheet, insula])
 
 
@@ -134,7 +152,7 @@ def _brain(at: Coordinates, structure: UInt8[np.ndarray, "z y x"], cavity: Field
     sheet = (np.abs(z - top) < 1.0) & (y > 16 + np.float32(0.55) * np.maximum(x - 14, 0)) & (x > 9)
     structure[sheet & (cavity > 0)] = S["tentorium"]
     stem = np.maximum.reduce([
-        ellipsoid(at, (0, 7, -15), (16, 13, 14)), ellipsoid(at, (0, 11, -33), (16, 13, 15)),
+        _midbrain(at), ellipsoid(at, (0, 11, -33), (16, 13, 15)),
         capsule(at, (0, 18, -44), (0, 30, -66), 9, 8), capsule(at, (0, 30, -66), (0, 31, -120), 7)])  # fmt: skip
     peduncle = capsule(at, (10, 16, -34), (20, 30, -36), 7)
     structure[np.maximum(stem, peduncle) > 0] = S["brainstem"]
@@ -151,7 +169,7 @@ def _brain(at: Coordinates, structure: UInt8[np.ndarray, "z y x"], cavity: Field
 def _midline(at: Coordinates, structure: UInt8[np.ndarray, "z y x"], cavity: Field) -> None:
     x, y, z = at
     above = np.hypot((y - 2) / np.float32(1.35), z + 4) > 32.5
-    fissure = (x < 4) & above & (cavity > 0) & ((y < -14) | (z > -9)) & (z > -24)
+    fissure = (x < 10) & above & (cavity > 0) & ((y < -14) | (z > -9)) & (z > -24)
     structure[fissure & (structure == 0)] = S["midline"]
     sinus = (cavity > 0) & (cavity < 5 - x) & ((z > 30) | (y > 40)) & (z > -4) & (x < 5)
     transverse = (cavity > 0) & (cavity < 4.5) & (np.abs(z + 9 + np.float32(0.05) * x) < 4) & (y > 30) & (x < 56)
@@ -179,7 +197,11 @@ def _face(at: Coordinates, structure: UInt8[np.ndarray, "z y x"], cavity: Field,
     structure[outside & (np.maximum.reduce([solid, cheek, rim]) > 0)] = S["face_bone"]
     structure[outside & (capsule(at, (18, -36, -62), (18, -34, -90), 6) > 0)] = S["face_bone"]
     structure[outside & (nose > 0)] = S["nasal"]
-    turbinate = (np.abs(x) < 1.0) | (np.abs(np.hypot(x - 9, z + 70 + 2 * np.sin(y / 9)) - 1) < 2.4) | (np.abs(x - 8 - np.sin(z)) < 1.2)
+    turbinate = (
+        (np.abs(x) < 1.0)
+        | (np.abs(np.hypot(x - 9, z + 70 + 2 * np.sin(y / 9)) - 1) < 2.4)
+        | (np.abs(x - 8 - np.sin(z)) < 1.2)
+    )
     structure[outside & (nose > 0) & turbinate] = S["mucosa"]
     septa = (np.abs(cells) < 0.22) | (x < 1.1)
     structure[outside & (ethmoid > 0)] = S["ethmoid"]
@@ -196,9 +218,14 @@ def _orbit(at: Coordinates, structure: UInt8[np.ndarray, "z y x"], where: np.nda
     structure[where] = S["orbit_fat"]
     globe = ellipsoid(at, (32, -84, -36), (12, 12, 12))
     nerve = tube(at, ((31, -73, -36, 2.0), (22, -55, -34, 2.0), (11, -42, -31, 2.0)))
-    muscle = np.maximum.reduce([
-        capsule(at, (43, -80, -36), (20, -48, -34), 1.8), capsule(at, (21, -80, -36), (14, -48, -34), 1.8),
-        capsule(at, (32, -80, -25), (18, -48, -30), 1.8), capsule(at, (32, -80, -47), (18, -48, -38), 1.8)])  # fmt: skip
+    muscle = np.maximum.reduce(
+        [
+            capsule(at, (43, -80, -36), (20, -48, -34), 1.8),
+            capsule(at, (21, -80, -36), (14, -48, -34), 1.8),
+            capsule(at, (32, -80, -25), (18, -48, -30), 1.8),
+            capsule(at, (32, -80, -47), (18, -48, -38), 1.8),
+        ]
+    )
     structure[where & (np.maximum(nerve, muscle) > 0)] = S["orbit_soft"]
     structure[globe > 0] = S["sclera"]
     structure[globe > 1.3] = S["vitreous"]
@@ -207,7 +234,9 @@ def _orbit(at: Coordinates, structure: UInt8[np.ndarray, "z y x"], where: np.nda
 
 def _temporal_bone(at: Coordinates, structure: UInt8[np.ndarray, "z y x"], cavity: Field, cells: Field) -> None:
     out = cavity < -0.5
-    pyramid = np.maximum(capsule(at, (14, 3, -37), (60, 27, -44), 7, 13), capsule(at, (58, 28, -48), (56, 26, -66), 13, 8))
+    pyramid = np.maximum(
+        capsule(at, (14, 3, -37), (60, 27, -44), 7, 13), capsule(at, (58, 28, -48), (56, 26, -66), 13, 8)
+    )
     structure[out & (pyramid > 0)] = S["petrous"]
     mastoid = ellipsoid(at, (58, 28, -50), (10, 15, 15))
     ear = np.maximum(ellipsoid(at, (46, 14, -46), (4, 4, 6)), ellipsoid(at, (50, 20, -44), (4, 4, 4)))
@@ -240,7 +269,9 @@ def _direction(at: Coordinates, bend: list[Field]) -> UInt16[np.ndarray, "z y x"
 
 
 def _unit_vectors() -> Float32[np.ndarray, "3 directions"]:
-    polar, azimuth = np.meshgrid((np.arange(POLAR) + 0.5) * np.pi / POLAR, (np.arange(AZIMUTH) + 0.5) * np.pi / AZIMUTH, indexing="ij")
+    polar, azimuth = np.meshgrid(
+        (np.arange(POLAR) + 0.5) * np.pi / POLAR, (np.arange(AZIMUTH) + 0.5) * np.pi / AZIMUTH, indexing="ij"
+    )
     unit = np.stack([np.sin(polar) * np.sin(azimuth), np.sin(polar) * np.cos(azimuth), np.cos(polar)])
     return unit.reshape(3, -1).astype(np.float32)
 
@@ -252,7 +283,10 @@ def template() -> Template:
     rng = np.random.default_rng(20240)
     coarse = tuple(n // 2 for n in SHAPE)
     noise = ndimage.zoom(smooth_noise(rng, coarse, 1.6), 2, order=1)
-    bend = [ndimage.zoom(smooth_noise(rng, tuple(n // 4 for n in SHAPE), 2.0), [n / (n // 4) for n in SHAPE], order=1) * 3 for _ in range(3)]
+    bend = [
+        ndimage.zoom(smooth_noise(rng, tuple(n // 4 for n in SHAPE), 2.0), [n / (n // 4) for n in SHAPE], order=1) * 3
+        for _ in range(3)
+    ]
     cavity = _cavity(at)
     skin = _skin(at, cavity)
     structure = np.zeros(SHAPE, np.uint8)
@@ -261,7 +295,13 @@ def template() -> Template:
     cells = smooth_noise(rng, SHAPE, 1.1)
     _face(at, structure, cavity, cells)
     packed = np.zeros(SHAPE, RECORD)
-    fields = {"skin": skin, "skull": cavity, "ventricle": _ventricles(at), "cistern": _cisterns(at)}
+    bent = (at[0] + bend[0] * np.float32(0.5), at[1] + bend[1] * np.float32(0.5), at[2] + bend[2] * np.float32(0.5))
+    fields = {
+        "skin": skin,
+        "skull": cavity,
+        "ventricle": ndimage.gaussian_filter(_ventricles(at), 0.9),
+        "cistern": _cisterns(bent),
+    }
     for name, distance in fields.items():
         packed[name] = _byte(name, np.broadcast_to(distance, SHAPE))
     packed["structure"] = structure

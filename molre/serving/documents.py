@@ -26,7 +26,7 @@ UPLOAD: dict[str, Any] = {
                             "type": "array",
                             "minItems": 1,
                             "items": {"type": "string", "format": "binary"},
-                            "description": "one zip of DICOM files, the DICOM files of one study, or one .nii or .nii.gz",
+                            "description": "a zip of DICOM files, the DICOM files of one study, or one .nii or .nii.gz",
                         }
                     },
                 }
@@ -73,7 +73,11 @@ _STUDY: dict[str, Any] = {
     "properties": {
         "format": {"type": "string", "enum": ["dicom", "nifti"]},
         "slices": {"type": "integer"},
-        "repairs": {"type": "array", "items": {"type": "string"}, "description": "codes of what was mended in the series"},
+        "repairs": {
+            "type": "array",
+            "items": {"type": "string"},
+            "description": "what was mended",
+        },
         "rejected_files": {"type": "integer"},
         "ignored_files": {"type": "integer"},
     },

@@ -12,8 +12,7 @@ from jaxtyping import Float32, Int16
 
 from molre.bundle import Bundle
 from molre.evaluation.prediction import open_bundle
-from molre.findings import FINDINGS
-
+from molre.findings import FINDINGS, Finding
 
 PROBES = 8
 """Readiness probes answered beside the studies."""
@@ -65,16 +64,20 @@ def facts_of(bundle: Bundle) -> dict[str, Any]:
     }
 
 
+def described(finding: Finding, thresholds: dict[str, float]) -> dict[str, Any]:
+    """A finding as replies list it, with its threshold where the bundle has one."""
+    entry: dict[str, Any] = {"key": finding.key, "name": finding.name, "group": finding.group}
+    return entry | ({"threshold": thresholds[finding.key]} if finding.key in thresholds else {})
+
+
 def findings_reply(
     probabilities: Float32[np.ndarray, "findings"], thresholds: dict[str, float]
 ) -> list[dict[str, Any]]:
     """The findings as a reply lists them; ``threshold`` and ``positive`` where the bundle has a threshold."""
     reply = []
     for finding, probability in zip(FINDINGS, probabilities, strict=True):
-        entry: dict[str, Any] = {"key": finding.key, "name": finding.name, "group": finding.group}
-        entry["probability"] = float(probability)
+        entry = described(finding, thresholds) | {"probability": float(probability)}
         if finding.key in thresholds:
-            entry["threshold"] = thresholds[finding.key]
             entry["positive"] = bool(probability >= np.float32(thresholds[finding.key]))
         reply.append(entry)
     return reply

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import nibabel as nib
 import numpy as np
-from jaxtyping import Float32
+from jaxtyping import Float32, Float64
 from nibabel.filebasedimages import ImageFileError
 from nibabel.spatialimages import HeaderDataError
 
@@ -38,25 +38,30 @@ def read_nifti(file: Path) -> Stack:
         Rejection: the file is damaged, not 3D, without orientation, or not in HU.
     """
     try:
-        image = nib.Nifti1Image.from_filename(file) if head_size(file) == 348 else nib.Nifti2Image.from_filename(file)
-        if len(image.shape) > 3 and set(image.shape[3:]) == {1}:
-            image = image.slicer[(slice(None),) * 3 + (0,) * (len(image.shape) - 3)]
-        _check_header(image)
-        turned = nib.as_closest_canonical(image)
-        # Canonical axes are (right, front, head); the stack wants (slice, row, column), whose sense it takes from the
-        # affine.
-        values = np.asarray(turned.dataobj, np.float32)
+        with file.open("rb") as stream:
+            # From a stream and not by name: nibabel goes by a name's ending, and an upload has none.
+            values, affine = _values(_kind(file).from_stream(stream))
     except (ImageFileError, HeaderDataError, OSError, ValueError, EOFError):
         raise Rejection("NIFTI_DAMAGED", "the NIfTI file is damaged or cut short") from None
     _check_hu(values)
-    return Stack.of_array(np.ascontiguousarray(values.transpose(2, 1, 0)), np.asarray(turned.affine, np.float64))
+    return Stack.of_array(values, affine)
 
 
-def head_size(file: Path) -> int:
-    """The header's own size, which tells NIfTI-1 (348) from NIfTI-2 (540), in either byte order."""
+def _kind(file: Path) -> type[nib.Nifti1Image]:
+    """NIfTI-1 or -2, by the header's own size in either byte order."""
     with file.open("rb") as stream:
         start = stream.read(4)
-    return 348 if start in ((348).to_bytes(4, "little"), (348).to_bytes(4, "big")) else 540
+    return nib.Nifti1Image if start in (b"\x5c\x01\0\0", b"\0\0\x01\x5c") else nib.Nifti2Image
+
+
+def _values(image: nib.Nifti1Image) -> tuple[Float32[np.ndarray, "z y x"], Float64[np.ndarray, "4 4"]]:
+    """Voxels as (slice, row, column), and the affine from (column, row, slice) to RAS mm."""
+    if len(image.shape) > 3 and set(image.shape[3:]) == {1}:
+        image = image.slicer[(slice(None),) * 3 + (0,) * (len(image.shape) - 3)]
+    _check_header(image)
+    turned = nib.as_closest_canonical(image)
+    values = np.asarray(turned.dataobj, np.float32)
+    return np.ascontiguousarray(values.transpose(2, 1, 0)), np.asarray(turned.affine, np.float64)
 
 
 def _check_header(image: nib.Nifti1Image) -> None:
@@ -66,7 +71,9 @@ def _check_header(image: nib.Nifti1Image) -> None:
     if min(image.shape) < 2 or int(np.prod(image.shape, dtype=np.int64)) > MOST_VOXELS:
         raise Rejection("NIFTI_SIZE", "the NIfTI file has too few slices or too many voxels for a head CT")
     if int(header["sform_code"]) == 0 and int(header["qform_code"]) == 0:
-        raise Rejection("NIFTI_NO_ORIENTATION", "the NIfTI file does not say which side is left (sform and qform are 0)")
+        raise Rejection(
+            "NIFTI_NO_ORIENTATION", "the NIfTI file does not say which side is left (sform and qform are 0)"
+        )
     affine = np.asarray(image.affine)
     if not np.isfinite(affine).all() or abs(np.linalg.det(affine[:3, :3])) < 1e-6:
         raise Rejection("NIFTI_NO_ORIENTATION", "the NIfTI file's affine is singular")

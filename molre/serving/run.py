@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import logging
 import signal
 import socket
 import threading
@@ -36,7 +38,7 @@ def run(settings: Settings, *, host: str, port: int) -> None:
     """
     check_free(host, port)
     application = build(settings)
-    with _ray():
+    with _ray() as owned:
         if serve.status().applications:
             raise ConfigError("Ray Serve already runs on this cluster: add the application to it with serve deploy")
         stop = threading.Event()
@@ -50,7 +52,8 @@ def run(settings: Settings, *, host: str, port: int) -> None:
             stop.wait()
             print("stopping", flush=True)
         finally:
-            serve.shutdown()
+            # A Ray of its own ends with the block and takes Serve with it; on another's, only Serve is ended.
+            serve.delete(NAME) if owned else serve.shutdown()
 
 
 def check_free(host: str, port: int) -> None:
@@ -66,24 +69,28 @@ def check_free(host: str, port: int) -> None:
             listener.bind((host, port))
         except OSError as error:
             if isinstance(error, socket.gaierror):
-                raise ConfigError(f"host {host} is not an address of this machine: choose another with --host") from None
-            if error.errno == 98:  # noqa: PLR2004
+                raise ConfigError(
+                    f"host {host} is not an address of this machine: choose another with --host"
+                ) from None
+            if error.errno == errno.EADDRINUSE:
                 raise ConfigError(f"port {port} is in use: choose another with --port") from None
             raise ConfigError(f"cannot listen on {host} port {port}: {error.strerror}") from None
 
 
 @contextmanager
-def _ray() -> Iterator[None]:
-    """A Ray to run on: the one this machine belongs to, else one that ends with the block."""
+def _ray() -> Iterator[bool]:
+    """A Ray to run on: the one this machine belongs to, else one that ends with the block; says whether it does."""
     if ray.is_initialized():
-        yield
+        yield False
         return
+    owned = False
     try:
-        ray.init(address="auto", logging_level="warning", log_to_driver=False)
+        ray.init(address="auto", logging_level=logging.WARNING, log_to_driver=False)
     except ConnectionError:
-        ray.init(logging_level="warning", log_to_driver=False, include_dashboard=False)
+        owned = True
+        ray.init(logging_level=logging.WARNING, log_to_driver=False, include_dashboard=False)
     try:
-        yield
+        yield owned
     finally:
         ray.shutdown()
 

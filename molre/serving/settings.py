@@ -17,16 +17,20 @@ class Settings(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     bundle: str = Field(description="path or URI of the bundle; every node must be able to read it")
-    token_file: str | None = Field(None, description="file whose content clients send as a Bearer token; none: open")
-    body_mib: int = Field(1024, ge=1, description="largest request, MiB")
-    inflated_mib: int = Field(2048, ge=1, description="largest upload after unpacking, MiB")
-    members: int = Field(4000, ge=1, description="most files in an upload")
-    timeout_s: float = Field(120.0, gt=0, description="longest time for one study, from its first byte, seconds")
-    waiting: int = Field(16, ge=1, description="studies in work or waiting; one more is answered 503")
-    decoders: int = Field(2, ge=1, description="studies decoded at once")
-    threads: int = Field(0, ge=0, description="torch threads of the model; 0 for all CPUs of the machine")
-    model_cpus: float = Field(1.0, ge=0, description="CPUs that the model replica reserves in Ray")
-    model_gpus: float = Field(0.0, ge=0, description="GPUs that the model replica reserves in Ray")
+    token_file: str | None = Field(
+        default=None, description="file whose content clients send as a Bearer token; none: open"
+    )
+    body_mib: int = Field(default=1024, ge=1, description="largest request, MiB")
+    inflated_mib: int = Field(default=2048, ge=1, description="largest upload after unpacking, MiB")
+    members: int = Field(default=4000, ge=1, description="most files in an upload")
+    timeout_s: float = Field(
+        default=120.0, gt=0, description="longest time for one study, from its first byte, seconds"
+    )
+    waiting: int = Field(default=16, ge=1, description="studies in work or waiting; one more is answered 503")
+    decoders: int = Field(default=2, ge=1, description="studies decoded at once")
+    threads: int = Field(default=0, ge=0, description="torch threads of the model; 0 for all CPUs of the machine")
+    model_cpus: float = Field(default=1.0, ge=0, description="CPUs that the model replica reserves in Ray")
+    model_gpus: float = Field(default=0.0, ge=0, description="GPUs that the model replica reserves in Ray")
 
 
 def token_digest(token_file: str | None) -> str | None:
@@ -42,5 +46,7 @@ def token_digest(token_file: str | None) -> str | None:
     except OSError:
         raise ConfigError(f"the token file {token_file} cannot be read") from None
     if len(token) < LEAST_TOKEN:
-        raise ConfigError(f"the token in {token_file} is shorter than {LEAST_TOKEN} characters: make it with openssl rand -hex 32")
+        raise ConfigError(
+            f"the token in {token_file} is shorter than {LEAST_TOKEN} characters: make it with openssl rand -hex 32"
+        )
     return hashlib.sha256(token).hexdigest()

@@ -55,7 +55,13 @@ def read(files: list[Path], folder: Path, grid: Grid, limits: Limits) -> Study:
 
 def _nifti(file: Path, grid: Grid) -> Study:
     stack = read_nifti(file)
-    facts = {"format": "nifti", "slices": int(stack.hu.shape[0]), "repairs": [], "rejected_files": 0, "ignored_files": 0}
+    facts = {
+        "format": "nifti",
+        "slices": int(stack.hu.shape[0]),
+        "repairs": [],
+        "rejected_files": 0,
+        "ignored_files": 0,
+    }
     return Study(volume=resample(stack, grid), facts=facts)
 
 

@@ -11,10 +11,10 @@ import zipfile
 import zlib
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path, PurePosixPath
-from typing import BinaryIO
+from typing import Any, BinaryIO, Protocol, runtime_checkable
 
 from python_multipart.exceptions import FormParserError
-from python_multipart.multipart import MultipartCallbacks, MultipartParser, parse_options_header
+from python_multipart.multipart import MultipartParser, parse_options_header
 
 from molre.serving.limits import MIB, Limits, Meter, RequestError
 
@@ -22,6 +22,11 @@ _CHUNK = 2**20
 _ZIP, _GZIP = b"PK\x03\x04", b"\x1f\x8b"
 _EMPTY_ZIP = b"PK\x05\x06"
 _ENCRYPTED = 0x1
+
+
+@runtime_checkable
+class _Readable(Protocol):
+    def read(self, size: int, /) -> bytes: ...
 
 
 async def receive(
@@ -44,12 +49,14 @@ async def receive(
     """
     kind, options = parse_options_header(content_type)
     if kind != b"multipart/form-data" or b"boundary" not in options:
-        raise RequestError(415, "not_multipart", "send the scan as multipart/form-data, for example curl -F file=@scan.zip")
+        raise RequestError(
+            415, "not_multipart", "send the scan as multipart/form-data, for example curl -F file=@scan.zip"
+        )
     most = limits.body_mib * MIB
     if content_length is not None and content_length.isdigit() and int(content_length) > most:
         raise _too_large(limits)
     parts = _Parts(folder, limits)
-    parser = MultipartParser(options[b"boundary"], parts.callbacks())
+    parser = MultipartParser(options[b"boundary"], parts.callbacks())  # type: ignore[arg-type]
     count = 0
     try:
         async for chunk in body:
@@ -84,7 +91,7 @@ class _Parts:
         self.files: list[Path] = []
         self.complete = False
 
-    def callbacks(self) -> MultipartCallbacks:
+    def callbacks(self) -> dict[str, Any]:
         return {
             "on_part_begin": self._begin,
             "on_header_field": self._field,
@@ -215,7 +222,7 @@ def _gunzipped(file: Path, target: Path, meter: Meter) -> Path:
     return target
 
 
-def _copy(stream: BinaryIO | zipfile.ZipExtFile | gzip.GzipFile, target: Path, meter: Meter) -> None:
+def _copy(stream: _Readable, target: Path, meter: Meter) -> None:
     with target.open("xb") as out:
         while chunk := stream.read(_CHUNK):
             meter.add(len(chunk))

@@ -16,10 +16,10 @@ from pathlib import Path
 from typing import Any
 
 from molre.dicom import Pseudonymiser
-from molre.errors import ConfigError, MolreError
+from molre.errors import ConfigError
 from molre.findings import KEYS
 from molre.location import Location
-from molre.phantom import CohortConfig, labels_row, make_study, montage, write_masks, write_study
+from molre.phantom import LESIONS, CohortConfig, labels_row, make_study, montage, write_masks, write_study
 from molre.sources.dicom import DicomCase, DicomFound, DicomSample, DicomSource
 from molre.volume import Grid
 
@@ -27,7 +27,7 @@ PUBLIC_KEY = b"molre phantom, nobody to protect"
 """Pseudonyms of invented patients need no secret; a fixed key makes their splits the same on every machine."""
 
 _SHOWN = 12
-"""Studies on the montage."""
+"""Findings on the montage, each by a study of its own."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -62,7 +62,7 @@ class PhantomSource:
         self._write(spread, cohort)
         self._write_labels()
         if not self.montage.exists():
-            montage([make_study(cohort, number) for number in range(min(_SHOWN, self.studies))], self.montage)
+            self._draw(spread, cohort)
 
     def find(self) -> DicomFound:
         """The studies on disk, exactly as any DICOM archive is searched."""
@@ -89,16 +89,24 @@ class PhantomSource:
             shutil.rmtree(half, ignore_errors=True)
 
     def _write(self, spread: Callable[..., Iterator[tuple[Any, Any]]], cohort: CohortConfig) -> None:
-        for _attempt in range(2):
-            missing = [number for number in range(self.studies) if not _folder(self.root, "dicom", number).exists()]
-            if not missing:
-                return
-            written = self.studies - len(missing)
-            for _ in spread(functools.partial(_write_one, root=self.root, cohort=cohort), missing):
-                written += 1
-                if written % 50 == 0 or written == self.studies:
-                    print(f"{written} of {self.studies} phantoms written", flush=True)
-        raise MolreError("some phantoms could not be written because their workers died: run the same command again")
+        missing = [number for number in range(self.studies) if not _folder(self.root, "dicom", number).exists()]
+        written = self.studies - len(missing)
+        for _ in spread(functools.partial(_write_one, root=self.root, cohort=cohort), missing):
+            written += 1
+            if written % 50 == 0 or written == self.studies:
+                print(f"{written} of {self.studies} phantoms written", flush=True)
+
+    def _draw(self, spread: Callable[..., Iterator[tuple[Any, Any]]], cohort: CohortConfig) -> None:
+        truths = [_truth(self.root, number) for number in range(self.studies)]
+        shown: dict[str, int] = {}
+        for key in LESIONS:
+            numbers = (number for number, truth in enumerate(truths) if truth[key] and number not in shown.values())
+            number = next(numbers, None)
+            if number is not None and len(shown) < _SHOWN:
+                shown[key] = number
+        drawn = dict(spread(functools.partial(make_study, cohort), sorted(shown.values())))
+        self.montage.parent.mkdir(parents=True, exist_ok=True)
+        montage([(key, drawn[number]) for key, number in shown.items() if number in drawn], self.montage)
 
     def _write_labels(self) -> None:
         text = io.StringIO(newline="")

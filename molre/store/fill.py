@@ -17,6 +17,7 @@ from molre import __version__
 from molre.errors import ConfigError, Rejection, StoreError
 from molre.findings import KEYS
 from molre.location import Location
+from molre.store.attempts import PATIENCE, Attempts
 from molre.store.cohort import Case, Found, Sample, Source
 from molre.store.lock import only_writer
 from molre.store.manifest import Manifest, Part
@@ -65,7 +66,6 @@ class _PartJob:
     source: Any
     folder: Location
     grid: Grid
-    crashed: frozenset[str] = frozenset()
 
 
 def fill(source: Source, place: str | Path | Location, config: FillConfig) -> Store:
@@ -79,17 +79,24 @@ def fill(source: Source, place: str | Path | Location, config: FillConfig) -> St
         StoreError: no study could be read, the store cannot be written, or another run is writing it.
     """
     folder = Location.of(place)
-    with only_writer(folder) as renew:
-        source.prepare(spread)
-        found = source.find()
-        cases = sorted(found.cases, key=lambda case: case.study)
-        sides = _sides(cases, config.fractions)
-        marks = [_mark(case, side, config) for case, side in zip(cases, sides, strict=True)]
-        kept = _still_valid(receipts(folder), set(marks))
-        keep_only(folder, kept)
-        jobs = _plan(source, folder, config, list(zip(cases, marks, sides, strict=True)), kept)
-        _run(jobs, folder, _Progress(len(cases), kept, renew))
-        return _commit(folder, source.name, found, len(cases), config)
+    try:
+        with only_writer(folder) as renew:
+            return _fill(source, folder, config, renew)
+    except OSError as error:
+        raise StoreError(f"cannot fill the store at {folder}: {error.strerror or type(error).__name__}") from None
+
+
+def _fill(source: Source, folder: Location, config: FillConfig, renew: Callable[[], None]) -> Store:
+    source.prepare(spread)
+    found = source.find()
+    cases = sorted(found.cases, key=lambda case: case.study)
+    sides = _sides(cases, config.fractions)
+    marks = [_mark(case, side, config) for case, side in zip(cases, sides, strict=True)]
+    kept = _still_valid(receipts(folder), set(marks))
+    keep_only(folder, kept)
+    jobs = _plan(source, folder, config, list(zip(cases, marks, sides, strict=True)), kept)
+    _run(jobs, folder, _Progress(len(cases), kept, renew))
+    return _commit(folder, source.name, found, len(cases), config)
 
 
 def _sides(cases: Sequence[Case], fractions: SplitFractions) -> list[str]:
@@ -144,47 +151,35 @@ def _plan(
 
 
 def _run(jobs: Sequence[_PartJob], folder: Location, progress: _Progress) -> None:
-    """Write all parts; where workers died, find the studies that kill them and leave those out."""
-    left = _attempt(jobs, folder, progress)
-    left = _attempt(left, folder, progress)
-    if left:
-        crashed = _crashing(left)
-        left = _attempt([dataclasses.replace(job, crashed=crashed) for job in left], folder, progress)
-    if left:
+    """Write all parts."""
+    for _job, receipt in spread(_write, jobs):
+        progress.add(receipt)
+    unseen = {job.number for job in jobs} - {receipt.number for receipt in receipts(folder)}
+    if unseen:
         raise StoreError(
-            f"{len(left)} parts could not be written because their workers died or do not share the folder {folder}: "
-            "check memory and that every machine sees it, then run the same command again"
+            f"{len(unseen)} parts are written but not at {folder}: on several machines the store must be on storage "
+            "that they all see; give such a --store"
         )
-
-
-def _attempt(jobs: Sequence[_PartJob], folder: Location, progress: _Progress) -> list[_PartJob]:
-    """Try to write the parts; those without a receipt afterwards, whatever the workers say."""
-    if not jobs:
-        return []
-    try:
-        for _job, receipt in spread(_write, jobs):
-            progress.add(receipt)
-    except OSError as error:
-        raise StoreError(f"the store at {folder} cannot be written: {error.strerror or type(error).__name__}") from None
-    done = {receipt.number for receipt in receipts(folder)}
-    return [job for job in jobs if job.number not in done]
 
 
 def _write(job: _PartJob) -> Receipt:
     """Write one part and its receipt."""
-    refused: list[Refused] = []
-    part = write_part(job.folder, job.number, job.grid, _rows(job, refused))
+    attempts, refused = Attempts(job.folder, job.number), list[Refused]()
+    part = write_part(job.folder, job.number, job.grid, _rows(job, attempts, refused))
     receipt = Receipt(number=job.number, part=part, studies=job.marks, refused=tuple(refused))
     receipt.write(job.folder)
+    attempts.finish()
     return receipt
 
 
-def _rows(job: _PartJob, refused: list[Refused]) -> Iterator[Row]:
+def _rows(job: _PartJob, attempts: Attempts, refused: list[Refused]) -> Iterator[Row]:
     """The rows of a part, one at a time; the studies that give none are added to ``refused``."""
-    for case, side in zip(job.cases, job.sides, strict=True):
-        if case.study in job.crashed:
-            refused.append(Refused(path=case.path, code=CRASHED, sentence="reading it killed its process twice"))
+    for case, mark, side in zip(job.cases, job.marks, job.sides, strict=True):
+        if attempts.given_up(mark):
+            sentence = f"reading it killed its process {PATIENCE} times"
+            refused.append(Refused(path=case.path, code=CRASHED, sentence=sentence))
             continue
+        attempts.begin(mark)
         outcome = _read(job.source, case, job.grid)
         if isinstance(outcome, Refused):
             refused.append(outcome)
@@ -221,19 +216,6 @@ def _row(case: Case, side: str, sample: Sample) -> Row:
         series=sample.series,
         attributes=sample.attributes,
     )
-
-
-def _crashing(jobs: Sequence[_PartJob]) -> frozenset[str]:
-    """The studies that kill whoever reads them: tried alone, and once more one after the other to spare memory."""
-    suspects = [(job.source, case, job.grid) for job in jobs for case in job.cases]
-    for concurrency in (None, 1):
-        alive = {case.study for (_, case, _), _ in spread(_probe, suspects, concurrency=concurrency)}
-        suspects = [suspect for suspect in suspects if suspect[1].study not in alive]
-    return frozenset(case.study for _, case, _ in suspects)
-
-
-def _probe(suspect: tuple[Source, Case, Grid]) -> None:
-    _read(*suspect)
 
 
 def _commit(folder: Location, name: str, found: Found, studies: int, config: FillConfig) -> Store:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections import OrderedDict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
 from pathlib import Path
@@ -16,12 +15,10 @@ from jaxtyping import Int, Int8, Int16
 
 from molre.errors import ConfigError, StoreError
 from molre.location import Location
-from molre.store.manifest import Manifest, Part
-from molre.store.schema import SPLITS, schema_of
+from molre.store.manifest import Manifest
+from molre.store.parts import LocalParts, Parts, RemoteParts
+from molre.store.schema import SPLITS
 from molre.volume import Grid
-
-_OPEN_PARTS = 256
-"""Parts kept mapped at once: well under the usual limit of 1,024 open files."""
 
 _REMOTE_READS = 16
 """Reads in flight against remote storage, whose latency and not its bandwidth is what costs."""
@@ -37,7 +34,8 @@ class Store:
         self._location = location
         self.manifest = manifest
         self._first = np.cumsum([0, *(part.rows for part in manifest.parts)])
-        self._open: OrderedDict[int, pa.RecordBatchFileReader] = OrderedDict()
+        where = LocalParts if location.local is not None else RemoteParts
+        self._parts: Parts = where(location, manifest.parts, manifest.grid)
 
     @classmethod
     def open(cls, place: str | Path | Location) -> Store:
@@ -112,36 +110,40 @@ class Store:
             raise ConfigError(f"unknown split {split!r}: choose from {', '.join(SPLITS)}")
         return np.flatnonzero(pc.equal(self._light["split"], split).to_numpy())
 
-    def volume(self, index: int) -> Int16[np.ndarray, "z y x"]:
-        """One volume: a read-only view of the mapped part where local, a copy where remote.
+    def volumes(
+        self, indices: Int[np.ndarray, " n"] | Iterable[int], out: Int16[np.ndarray, "n z y x"] | None = None
+    ) -> Int16[np.ndarray, "n z y x"]:
+        """Volumes of the given rows, in the order given.
+
+        Args:
+            indices: row numbers, repeated or not.
+            out: array to fill, such as pinned memory that is used again and again; a new one by default.
+
+        Returns:
+            ``out``, or the new array; it shares no memory with the store.
 
         Raises:
             IndexError: there is no such row.
-            StoreError: the part is not there any more, or not readable.
+            StoreError: a part is not there any more, or not readable.
         """
-        if not 0 <= index < self.rows:
-            raise IndexError(f"row {index} of a store of {self.rows} rows")
-        part = int(np.searchsorted(self._first, index, side="right")) - 1
-        return self._batch(self._reader(part), index - int(self._first[part]))
-
-    def volumes(self, indices: Iterable[int]) -> Int16[np.ndarray, "n z y x"]:
-        """Volumes of the given rows, in the order given, as one new array.
-
-        One copy from the mapped parts where local; ranges of the parts in parallel where remote.
-        """
-        wanted = [int(index) for index in indices]
-        out = np.empty((len(wanted), *self.grid.shape), np.int16)
-        if self._location.local is not None or len(wanted) < 2:
-            for place, index in enumerate(wanted):
-                out[place] = self.volume(index)
-            return out
-
-        def fetch(place: int) -> None:
-            out[place] = self.volume(wanted[place])
-
-        with ThreadPoolExecutor(_REMOTE_READS) as threads:
-            list(threads.map(fetch, range(len(wanted))))
+        wanted = np.asarray([int(index) for index in indices], np.int64)
+        if wanted.size and not 0 <= wanted.min() <= wanted.max() < self.rows:
+            raise IndexError(f"rows {wanted.min()} to {wanted.max()} of a store of {self.rows} rows")
+        if out is None:
+            out = np.empty((len(wanted), *self.grid.shape), np.int16)
+        parts = np.searchsorted(self._first, wanted, side="right") - 1
+        positions = wanted - self._first[parts]
+        places = list(zip(parts.tolist(), positions.tolist(), out, strict=True))
+        if self._location.local is not None or len(places) < 2:
+            for place in places:
+                self._copy(*place)
+        else:
+            with ThreadPoolExecutor(_REMOTE_READS) as threads:
+                list(threads.map(lambda place: self._copy(*place), places))
         return out
+
+    def _copy(self, part: int, position: int, out: Int16[np.ndarray, "z y x"]) -> None:
+        out[...] = self._parts.volume(part, position)
 
     def verify(self) -> None:
         """Read every byte and compare it with the manifest.
@@ -161,53 +163,6 @@ class Store:
                 raise StoreError(f"the store at {self.uri} lacks {part.name}: run the same ingest command again")
             if info.size != part.bytes:
                 raise StoreError(f"{self.uri}/{part.name} has not the manifest's size: run the same ingest again")
-
-    def _reader(self, part: int) -> pa.RecordBatchFileReader:
-        """The part opened, the longest unused of the open ones closed if there are many."""
-        if self._location.local is None:
-            return open_part(self._location, self.manifest.parts[part], self.grid)
-        if part not in self._open:
-            self._open[part] = open_part(self._location, self.manifest.parts[part], self.grid)
-            if len(self._open) > _OPEN_PARTS:
-                self._open.popitem(last=False)
-        self._open.move_to_end(part)
-        return self._open[part]
-
-    def _batch(self, reader: pa.RecordBatchFileReader, position: int) -> Int16[np.ndarray, "z y x"]:
-        values = reader.get_batch(position).column(0).storage.flatten()
-        return values.to_numpy(zero_copy_only=True).reshape(self.grid.shape)
-
-
-def open_part(folder: Location, part: Part, grid: Grid, *, columns: Sequence[int] = (0,)) -> pa.RecordBatchFileReader:
-    """A part opened for random access to its record batches: mapped where local, by ranges where remote.
-
-    Args:
-        folder: the store.
-        part: one of its parts.
-        grid: the store's.
-        columns: positions of the columns to read; others are not fetched.
-
-    Raises:
-        StoreError: the file is missing, is no Arrow file, or has other rows or another schema than the store's.
-    """
-    where = folder / part.name
-    try:
-        source = pa.memory_map(where.path) if where.local else where.filesystem.open_input_file(where.path)
-        options = pa.ipc.IpcReadOptions(included_fields=list(columns))
-        reader = pa.ipc.open_file(source, options=options)
-    except (OSError, pa.ArrowInvalid) as error:
-        raise StoreError(f"{where} cannot be read: {type(error).__name__}; run the same ingest command again") from None
-    whole = schema_of(grid)
-    if reader.num_record_batches != part.rows or reader.schema != pa.schema([whole.field(i) for i in columns]):
-        raise StoreError(f"{where} does not match the manifest: run the same ingest command again")
-    return reader
-
-
-def light_rows(folder: Location, part: Part, grid: Grid) -> Iterator[pa.RecordBatch]:
-    """The rows of a part without their voxels."""
-    reader = open_part(folder, part, grid, columns=range(1, len(schema_of(grid))))
-    for position in range(part.rows):
-        yield reader.get_batch(position)
 
 
 def digest(file: Location) -> str:

@@ -23,8 +23,10 @@ import pyarrow as pa
 from pyarrow.fs import FileSelector
 
 from molre.location import Location
+from molre.store.attempts import notes
 from molre.store.manifest import MANIFEST, Part
-from molre.store.reader import digest, light_rows
+from molre.store.parts import light_rows
+from molre.store.reader import digest
 from molre.store.schema import Row, light_schema, record_batch, schema_of
 from molre.volume import Grid
 
@@ -199,7 +201,9 @@ def keep_only(folder: Location, kept: Sequence[Receipt]) -> None:
 
 
 def sweep(folder: Location) -> None:
-    """Remove the temporary files that killed workers left; only the store's one writer may do so."""
+    """Remove the temporary files and notes that killed workers left; only the store's one writer may do so."""
     for name in _sizes(folder):
         if name.startswith(".") and name.endswith(".tmp"):
             (folder / name).delete()
+    for note in notes(folder):
+        note.delete()

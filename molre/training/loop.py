@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import os
+import logging
 import tempfile
 import time
 from pathlib import Path
@@ -39,8 +39,8 @@ def train_worker(settings: dict[str, Any]) -> None:
     Args:
         settings: fields of ``TrainConfig``, with ``store`` and ``features`` resolved.
     """
+    logging.getLogger("ray.train").setLevel(logging.WARNING)  # it would tell every report at length
     config = TrainConfig(**settings)
-    os.environ.setdefault("DS_ACCELERATOR", "cuda" if torch.cuda.is_available() else "cpu")
     store = Store.open(config.store or "")
     features = Features.open(config.features) if config.cached and config.features else None
     Worker(config, Examples(store, features)).run()

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import ray
 import torch
-from ray.train import CheckpointConfig, FailureConfig, RunConfig, ScalingConfig
+from ray.train import CheckpointConfig, FailureConfig, LoggingConfig, RunConfig, ScalingConfig
 from ray.train.torch import TorchConfig, TorchTrainer
 
 from molre.adapters import Adapted
@@ -86,6 +86,7 @@ def fit(config: TrainConfig, callbacks: list[Any] | None = None) -> Any:
             name="checkpoints",
             storage_path=config.out,
             callbacks=callbacks,
+            logging_config=LoggingConfig(log_level="ERROR"),
             failure_config=FailureConfig(max_failures=config.max_failures, controller_failure_limit=2),
             checkpoint_config=CheckpointConfig(num_to_keep=2, checkpoint_score_attribute=SCORE),
         ),

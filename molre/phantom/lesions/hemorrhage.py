@@ -10,12 +10,12 @@ import numpy as np
 
 from molre.phantom.body import Body
 from molre.phantom.head import Head
-from molre.phantom.lesions.registry import Paint, any_side, bulk, lesion, pick, side_of
+from molre.phantom.lesions.registry import RARE, Paint, any_side, bulk, lesion, pick, side_of
 from molre.phantom.shapes import ramp
 from molre.phantom.template import CENTRE_MM, S
 
 ACUTE_HU = (56.0, 72.0)
-CHRONIC_HU = (14.0, 24.0)
+CHRONIC_HU = (12.0, 20.0)
 
 
 def _cosine(head: Head, index: np.ndarray, towards: tuple[float, float, float]) -> np.ndarray:
@@ -26,11 +26,18 @@ def _cosine(head: Head, index: np.ndarray, towards: tuple[float, float, float]) 
 
 
 def _supratentorial(head: Head, thickness_mm: float) -> np.ndarray:
-    shell = (head.skull > -0.4) & (head.skull < thickness_mm + 1) & (head.structure != S["cerebellum"]) & (head.structure != S["brainstem"])
+    shell = (
+        (head.skull > -0.4)
+        & (head.skull < thickness_mm + 1)
+        & (head.structure != S["cerebellum"])
+        & (head.structure != S["brainstem"])
+    )
     return np.flatnonzero(shell & (head.z > -22))
 
 
-def crescent(head: Head, side: int, towards: tuple[float, float, float], thickness_mm: float, reach: float) -> tuple[np.ndarray, np.ndarray]:
+def crescent(
+    head: Head, side: int, towards: tuple[float, float, float], thickness_mm: float, reach: float
+) -> tuple[np.ndarray, np.ndarray]:
     """Voxels near a crescent under the vault of one hemisphere and their depth in it; it ends at the falx."""
     index = _supratentorial(head, thickness_mm * 1.2)
     index = index[head.side(side)[index] & (np.abs(head.x[index]) > 1.5)]
@@ -46,7 +53,7 @@ def _crescent_place(rng: np.random.Generator) -> tuple[int, tuple[float, float, 
     return side, towards, float(rng.uniform(6, 18)), float(rng.uniform(1.15, 1.5))
 
 
-@lesion("acute_subdural_hematoma", weight=1.0, slot="collection")
+@lesion("acute_subdural_hematoma", weight=1.5, slot="collection")
 def acute_subdural(rng: np.random.Generator, body: Body) -> Paint:
     """A bright crescent that crosses sutures and stops at the falx (Gennarelli and Thibault 1982, J Trauma 22:680)."""
     side, towards, thickness, reach = _crescent_place(rng)
@@ -60,9 +67,12 @@ def acute_subdural(rng: np.random.Generator, body: Body) -> Paint:
     return paint
 
 
-@lesion("subacute_chronic_subdural_hematoma", weight=1.0, slot="collection")
+@lesion("subacute_chronic_subdural_hematoma", weight=1.5, slot="collection")
 def chronic_subdural(rng: np.random.Generator, body: Body) -> Paint:
-    """A dark crescent, sometimes with brighter membranes, denser than fluid (Scotti et al. 1977, J Neurosurg 47:311)."""
+    """A dark crescent, sometimes with brighter membranes, denser than fluid.
+
+    Scotti et al. 1977, J Neurosurg 47:311.
+    """
     side, towards, thickness, reach = _crescent_place(rng)
     thickness += 2
     hu = float(rng.uniform(*CHRONIC_HU))
@@ -70,13 +80,13 @@ def chronic_subdural(rng: np.random.Generator, body: Body) -> Paint:
 
     def paint(head: Head) -> None:
         index, depth = crescent(head, side, towards, thickness, reach)
-        value = hu + 2.0 * head.noise[index] + 12 * np.exp(-(((depth - 1.0) / 1.2) ** 2))
+        value = hu + 2.0 * head.noise[index] + 5 * np.exp(-(((depth - 1.0) / 1.2) ** 2))
         head.paint(index, ramp(depth), value.astype(np.float32), "old_blood", ["subacute_chronic_subdural_hematoma"])
 
     return paint
 
 
-@lesion("acute_on_chronic_subdural_hematoma", weight=0.9, slot="collection")
+@lesion("acute_on_chronic_subdural_hematoma", weight=RARE, slot="collection")
 def mixed_subdural(rng: np.random.Generator, body: Body) -> Paint:
     """Fresh blood settled behind old fluid in one crescent (Lee et al. 1997, J Comput Assist Tomogr 21:1)."""
     side, towards, thickness, reach = _crescent_place(rng)
@@ -94,7 +104,7 @@ def mixed_subdural(rng: np.random.Generator, body: Body) -> Paint:
     return paint
 
 
-@lesion("epidural_hematoma", weight=1.0, slot="collection")
+@lesion("epidural_hematoma", weight=1.5, slot="collection")
 def epidural(rng: np.random.Generator, body: Body) -> Paint:
     """A bright lens between sutures, most often temporoparietal (Irie et al. 2005, Radiographics 25:1301)."""
     side, sign = any_side(rng)
@@ -106,18 +116,25 @@ def epidural(rng: np.random.Generator, body: Body) -> Paint:
         index = _supratentorial(head, thickness)
         angle = np.arccos(np.clip(_cosine(head, index, towards), -1, 1))
         depth = thickness * (1 - (angle / reach) ** 2) - np.maximum(head.skull[index], 0)
-        head.paint(index, ramp(depth.astype(np.float32)), hu + 3 * head.noise[index], "acute_blood", ["epidural_hematoma"])
+        head.paint(
+            index, ramp(depth.astype(np.float32)), hu + 3 * head.noise[index], "acute_blood", ["epidural_hematoma"]
+        )
 
     return paint
 
 
-@lesion("intraparenchymal_hemorrhage", weight=1.1, slot="bleed")
+@lesion("intraparenchymal_hemorrhage", weight=1.0, slot="bleed")
 def intraparenchymal(rng: np.random.Generator, body: Body) -> Paint:
-    """A bright ball in the putamen or thalamus (hypertensive) or in a lobe, with a dark rim (Qureshi 2001, NEJM 344:1450)."""
+    """A bright ball in the putamen or thalamus (hypertensive) or in a lobe, with a dark rim.
+
+    Qureshi 2001, NEJM 344:1450.
+    """
     deep = rng.random() < 0.55
-    centre = pick(rng, (14, -26, -4), (30, 8, 12), (20, 99), 1) if deep else pick(rng, (20, -60, 0), (56, 60, 50), (9, 24))
+    centre = (
+        pick(rng, (14, -26, -4), (30, 8, 12), (20, 99), 1) if deep else pick(rng, (20, -60, 0), (56, 60, 50), (9, 24))
+    )
     radius, hu = float(rng.uniform(7, 21)), float(rng.uniform(58, 74))
-    stretch = tuple(float(s) for s in rng.uniform((0.7, 0.9, 0.8), (0.9, 1.3, 1.1)))
+    stretch = float(rng.uniform(0.7, 0.9)), float(rng.uniform(0.9, 1.3)), float(rng.uniform(0.8, 1.1))
     rim = float(rng.uniform(2, 5)) if radius > 10 and rng.random() < 0.7 else 0.0
     if rim:
         body.claims.add("cerebral_edema")
@@ -134,7 +151,7 @@ def intraparenchymal(rng: np.random.Generator, body: Body) -> Paint:
     return paint
 
 
-@lesion("intraventricular_hemorrhage", weight=1.1)
+@lesion("intraventricular_hemorrhage", weight=1.0)
 def intraventricular(rng: np.random.Generator, body: Body) -> Paint:
     """Blood that settles in the occipital horns, or a cast of one ventricle (Graeb et al. 1982, Radiology 143:91)."""
     hu, cast, side = float(rng.uniform(55, 75)), rng.random() < 0.4, any_side(rng)[0]
@@ -147,7 +164,13 @@ def intraventricular(rng: np.random.Generator, body: Body) -> Paint:
         if cast:
             fill |= head.ventricular & head.side(side) & (head.z > -5) & (head.noise > -0.8)
         index = np.flatnonzero(fill)
-        head.paint(index, np.full(len(index), 0.95, np.float32), hu + 3 * head.noise[index], "acute_blood", ["intraventricular_hemorrhage"])
+        head.paint(
+            index,
+            np.full(len(index), 0.95, np.float32),
+            hu + 3 * head.noise[index],
+            "acute_blood",
+            ["intraventricular_hemorrhage"],
+        )
 
     return paint
 
@@ -161,21 +184,32 @@ def aneurysmal(rng: np.random.Generator, body: Body) -> Paint:
     def paint(head: Head) -> None:
         near = np.sqrt(head.x**2 + (head.y + 14) ** 2 + (head.z + 18) ** 2)
         depth = head.cistern + np.float32(head.body.cistern_mm)
-        index = np.flatnonzero((depth > -1) & (head.skull > 0) & (near < 30 + 38 * reach + 6 * head.noise) & (head.z > -45))
-        head.paint(index, ramp(depth[index], 1.2) * np.float32(0.95), hu + 4 * head.noise[index], "acute_blood", ["aneurysmal_pattern_subarachnoid_hemorrhage"])
+        index = np.flatnonzero(
+            (depth > -1) & (head.skull > 0) & (near < 30 + 38 * reach + 6 * head.noise) & (head.z > -45)
+        )
+        head.paint(
+            index,
+            ramp(depth[index], 1.2) * np.float32(0.95),
+            hu + 4 * head.noise[index],
+            "acute_blood",
+            ["aneurysmal_pattern_subarachnoid_hemorrhage"],
+        )
 
     return paint
 
 
-@lesion("subarachnoid_hemorrhage", weight=0.5, slot="subarachnoid")
+@lesion("subarachnoid_hemorrhage", weight=RARE, slot="subarachnoid")
 def convexity(rng: np.random.Generator, body: Body) -> Paint:
     """Blood that fills furrows over a part of the convexity (Kumar et al. 2010, Neurology 74:893)."""
     return sulcal_blood(rng, body, "subarachnoid_hemorrhage")
 
 
-@lesion("traumatic_subarachnoid_hemorrhage", weight=0.9, slot="subarachnoid")
+@lesion("traumatic_subarachnoid_hemorrhage", weight=1.0, slot="subarachnoid")
 def traumatic(rng: np.random.Generator, body: Body) -> Paint:
-    """Blood in furrows beneath the site of impact, not in the suprasellar cistern (Armin et al. 2006, J Neurosurg 104:3)."""
+    """Blood in furrows beneath the site of impact, not in the suprasellar cistern.
+
+    Armin et al. 2006, J Neurosurg 104:3.
+    """
     return sulcal_blood(rng, body, "traumatic_subarachnoid_hemorrhage")
 
 
@@ -188,7 +222,9 @@ def sulcal_blood(rng: np.random.Generator, body: Body, key: str) -> Paint:
     body.gap_mm += 0.3
 
     def paint(head: Head) -> None:
-        near = np.flatnonzero(head.tissue_is("csf") & ~head.ventricular & head.side(side) & (head.skull < 20) & (head.z > -20))
+        near = np.flatnonzero(
+            head.tissue_is("csf") & ~head.ventricular & head.side(side) & (head.skull < 20) & (head.z > -20)
+        )
         angle = np.arccos(np.clip(_cosine(head, near, towards), -1, 1)) + 0.06 * head.noise[near]
         weight = 0.95 * ramp((reach - angle).astype(np.float32), 0.15)
         head.paint(near, weight, hu + 4 * head.noise[near], "acute_blood", [key])

@@ -12,7 +12,7 @@ from molre.findings import index
 from molre.phantom.body import LEFT, RIGHT, Body
 from molre.phantom.geometry import lookup
 from molre.phantom.head import Head
-from molre.phantom.shapes import Point
+from molre.phantom.shapes import Number, Point
 from molre.phantom.template import DISTANCES, S
 
 Paint = Callable[[Head], None]
@@ -38,14 +38,25 @@ class Lesion:
     slot: str
 
 
+RARE = 0.2
+"""Weight of findings that are small, rare, or often implied by others; the rest then occur some ten times in 120."""
+
 LESIONS: dict[str, Lesion] = {}
 """Every finding that can be drawn; the rest only follow from these or never occur."""
 
 IMPLIES: dict[str, tuple[str, ...]] = {
     **dict.fromkeys(
-        ("intraparenchymal_hemorrhage", "intraventricular_hemorrhage", "subarachnoid_hemorrhage", "acute_subdural_hematoma",
-         "subacute_chronic_subdural_hematoma", "acute_on_chronic_subdural_hematoma", "epidural_hematoma"),
-        ("intracranial_hemorrhage_any",)),
+        (
+            "intraparenchymal_hemorrhage",
+            "intraventricular_hemorrhage",
+            "subarachnoid_hemorrhage",
+            "acute_subdural_hematoma",
+            "subacute_chronic_subdural_hematoma",
+            "acute_on_chronic_subdural_hematoma",
+            "epidural_hematoma",
+        ),
+        ("intracranial_hemorrhage_any",),
+    ),
     "aneurysmal_pattern_subarachnoid_hemorrhage": ("subarachnoid_hemorrhage",),
     "traumatic_subarachnoid_hemorrhage": ("subarachnoid_hemorrhage",),
     "brain_contusion": ("intraparenchymal_hemorrhage",),
@@ -54,13 +65,23 @@ IMPLIES: dict[str, tuple[str, ...]] = {
     "displaced_or_depressed_skull_fracture": ("calvarial_fracture",),
     "chronic_territorial_infarct": ("encephalomalacia_gliosis",),
     **dict.fromkeys(
-        ("intra_axial_tumor", "extra_axial_mass_other", "meningioma", "intracranial_metastasis", "pituitary_or_sellar_mass",
-         "posterior_fossa_or_cpa_mass", "arachnoid_cyst", "colloid_cyst", "intracranial_lipoma"),
-        ("intracranial_mass_any",)),
+        (
+            "intra_axial_tumor",
+            "extra_axial_mass_other",
+            "meningioma",
+            "intracranial_metastasis",
+            "pituitary_or_sellar_mass",
+            "posterior_fossa_or_cpa_mass",
+            "arachnoid_cyst",
+            "colloid_cyst",
+            "intracranial_lipoma",
+        ),
+        ("intracranial_mass_any",),
+    ),
     "subfalcine_herniation": ("midline_shift",),
     "midline_shift": ("mass_effect",),
     "sulcal_or_cisternal_effacement": (),
-}  # fmt: skip
+}
 """Findings that a finding brings with it; the mask of the implied one is the union of those that imply it."""
 
 
@@ -103,7 +124,9 @@ def any_side(rng: np.random.Generator) -> tuple[int, int]:
     return (LEFT, 1) if rng.random() < 0.5 else (RIGHT, -1)
 
 
-def pick(rng: np.random.Generator, low: Point, high: Point, depth_mm: tuple[float, float], clear_mm: float = 2.0) -> Point:
+def pick(
+    rng: np.random.Generator, low: Point, high: Point, depth_mm: tuple[Number, Number], clear_mm: Number = 2.0
+) -> Point:
     """A random point of brain in a box (x of one side, mirrored at random), at a depth below the skull.
 
     Args:

@@ -1,0 +1,149 @@
+"""Opening and reading a store."""
+
+import json
+import os
+import pickle
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pyarrow.fs as pafs
+import pytest
+
+from molre.errors import ConfigError, StoreError
+from molre.findings import KEYS
+from molre.location import Location
+from molre.store import Store
+
+
+@pytest.fixture
+def store(filled, invented):
+    return filled(invented.Invented(10))
+
+
+@pytest.fixture
+def remote(store):
+    """The same store through a file system that is not local, read by ranges."""
+    folder = Path(store.uri)
+    return Store.open(Location(pafs.SubTreeFileSystem(str(folder.parent), pafs.LocalFileSystem()), folder.name, "sub"))
+
+
+@pytest.mark.parametrize("where", ["store", "remote"])
+def test_volumes_are_what_was_written_in_any_order(where, request, invented):
+    store = request.getfixturevalue(where)
+    assert store.rows == 10
+    rows = [7, 0, 9, 7, 4]
+    assert np.array_equal(store.volumes(rows), np.stack([invented.voxels(row) for row in rows]))
+    assert store.volumes([]).shape == (0, 4, 6, 8)
+
+
+def test_volumes_fill_the_memory_they_are_given(store, invented):
+    out = np.zeros((2, 4, 6, 8), np.int16)
+    assert store.volumes(np.array([3, 5]), out=out) is out
+    assert np.array_equal(out[1], invented.voxels(5))
+
+
+def test_what_is_returned_is_the_callers_own(store, invented):
+    store.volumes([1])[:] = 0
+    assert np.array_equal(store.volumes([1])[0], invented.voxels(1))
+
+
+@pytest.mark.parametrize("row", [-1, 10])
+def test_a_row_that_is_not_there_is_an_error(store, row):
+    with pytest.raises(IndexError, match="store of 10 rows"):
+        store.volumes([0, row])
+
+
+def test_splits_are_disjoint_and_complete(store):
+    rows = np.concatenate([store.indices(split) for split in ("train", "val", "test")])
+    assert sorted(rows) == list(store.indices()) == list(range(10))
+    with pytest.raises(ConfigError, match="unknown split 'validation'"):
+        store.indices("validation")
+
+
+def test_labels_are_in_the_order_of_the_vocabulary(store):
+    labels = store.labels()
+    assert labels.shape == (10, len(KEYS))
+    assert labels[:, 0].tolist() == [0, 1] * 5
+    assert (labels[:, 1:] == -1).all()
+    assert store.manifest.counts["findings"][KEYS[0]] == {"positives": 5, "known": 10}
+    assert store.manifest.counts["findings"][KEYS[1]] == {"positives": 0, "known": 0}
+
+
+def test_an_unknown_column_is_named(store):
+    with pytest.raises(ConfigError, match="no light column 'hu'"):
+        store.table(["patient", "hu"])
+
+
+def test_a_store_travels_by_pickle_as_its_place(store, remote):
+    for opened in (store, remote):
+        opened.volumes([0])
+        sent = pickle.dumps(opened)
+        assert len(sent) < 20_000
+        assert np.array_equal(pickle.loads(sent).volumes([3]), store.volumes([3]))
+
+
+def test_a_file_uri_is_a_place(store):
+    assert Store.open(f"file://{store.uri}").rows == 10
+
+
+def test_absent_store(tmp_path):
+    with pytest.raises(StoreError, match=r"no store at .*nowhere: make one with jobs/ingest.py"):
+        Store.open(tmp_path / "nowhere")
+    (tmp_path / "other").mkdir()
+    with pytest.raises(StoreError, match=r"holds no manifest.json"):
+        Store.open(tmp_path / "other")
+
+
+def test_incomplete_store(store):
+    (Path(store.uri) / "manifest.json").unlink()
+    with pytest.raises(StoreError, match="incomplete: run the same ingest command again"):
+        Store.open(store.uri)
+
+
+@pytest.mark.parametrize(
+    ("damage", "told"),
+    [
+        (lambda folder: (folder / "part-00001.arrow").unlink(), r"lacks part-00001.arrow"),
+        (lambda folder: (folder / "index.arrow").unlink(), r"lacks index.arrow"),
+        (lambda folder: shutil.copy(folder / "part-00002.arrow", folder / "part-00001.arrow"), "manifest's size"),
+        (lambda folder: _edit(folder, schema_version=2), "schema version 2, this is 1"),
+        (lambda folder: _edit(folder, vocabulary=["a", "b"]), "other findings"),
+        (lambda folder: _edit(folder, grid=None), "lacks or garbles"),
+        (lambda folder: (folder / "manifest.json").write_text("{"), "cannot be read"),
+        (lambda folder: (folder / "manifest.json").write_text("[]"), "schema version None"),
+    ],
+)
+def test_a_damaged_store_is_refused_on_opening(store, damage, told):
+    damage(Path(store.uri))
+    with pytest.raises(StoreError, match=told) as raised:
+        Store.open(store.uri)
+    assert "\n" not in str(raised.value)
+
+
+def _edit(folder: Path, **changes):
+    manifest = json.loads((folder / "manifest.json").read_text())
+    (folder / "manifest.json").write_text(json.dumps(manifest | changes))
+
+
+@pytest.mark.parametrize("name", ["part-00001.arrow", "index.arrow"])
+def test_verify_finds_a_flipped_bit(store, name):
+    store.verify()
+    file = Path(store.uri) / name
+    data = bytearray(file.read_bytes())
+    data[len(data) // 2] ^= 1
+    file.write_bytes(data)
+    with pytest.raises(StoreError, match=name):
+        Store.open(store.uri).verify()
+
+
+def test_a_part_that_vanishes_while_in_use_is_one_clear_error(store):
+    (Path(store.uri) / "part-00000.arrow").unlink()
+    with pytest.raises(StoreError, match=r"part-00000\.arrow cannot be read"):
+        store.volumes([0])
+
+
+def test_no_file_stays_open(store):
+    store.volumes(range(10))
+    held = [os.path.realpath(link) for link in Path("/proc/self/fd").iterdir()]
+    assert not [name for name in held if "part-" in name]
