@@ -234,7 +234,7 @@ def _computed(config: EmbedConfig, store: Store, missing: list[dict[str, int]]) 
     gpus = int(resources.get("GPU", 0))
     workers = min(config.workers or gpus or max(1, int(resources.get("CPU", 1))), len(missing))
     dataset = ray.data.from_items(missing, override_num_blocks=len(missing)).map(
-        EmbedPart,
+        EmbedPart,  # type: ignore[arg-type]
         fn_constructor_args=(config, store),
         compute=ray.data.ActorPoolStrategy(size=workers),
         num_gpus=1 if gpus else 0,

@@ -66,7 +66,7 @@ def parse(config_type: type[Config], arguments: list[str]) -> Config:
     told = io.StringIO()
     try:
         with contextlib.redirect_stderr(told):
-            return tyro.cli(
+            return tyro.cli(  # type: ignore[return-value]
                 config_type,
                 args=rest,
                 default=default,

@@ -199,7 +199,7 @@ def run_trial(chosen: dict[str, Any], config: TuneConfig, pairs: list[tuple[int,
 
 def _table(results: tune.ResultGrid, pairs: list[tuple[int, int]]) -> pd.DataFrame:
     rows = []
-    for result in results:
+    for result in [results[at] for at in range(len(results))]:
         config, metrics = result.config or {}, result.metrics or {}
         experts, rank = pairs[config["pair"]]
         score = metrics.get(SCORE)

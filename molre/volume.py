@@ -243,6 +243,8 @@ def _filled(planes: Planes, grid: Grid, targets: list[Float64[np.ndarray, " _"]]
             across = [line_weights(lines[i], targets[i + 1], grid.spacing_mm[i + 1]) for i in range(2)]
             offset = planes.first_mm[index, :2]
         plane = np.subtract(planes.hu[index], AIR_HU, dtype=np.float32)
+        # Padding below air, and what is not a number, would bleed into its neighbours.
+        np.fmax(plane, 0, out=plane)
         plane = across[1] @ np.ascontiguousarray((across[0] @ plane).T)
         for z, weight in zip(along.indices[used], along.data[used], strict=True):
             above_air[z] += weight * plane

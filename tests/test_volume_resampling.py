@@ -1,10 +1,11 @@
 """A stack on a grid: points keep their place, whatever the way they were scanned."""
 
+import dataclasses
 import time
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 from scipy.spatial.transform import Rotation
 
@@ -67,7 +68,7 @@ directions = st.fixed_dictionaries(
 )
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25, deadline=None, derandomize=True, phases=[Phase.generate])
 @given(directions)
 def test_points_keep_their_place_through_any_orientation_tilt_and_uneven_steps(how):
     turn = Rotation.from_euler("xyz", how["turn"], degrees=True).as_matrix()
@@ -88,7 +89,7 @@ def test_points_keep_their_place_through_any_orientation_tilt_and_uneven_steps(h
     assert_in_place(resample(stack, COARSE), depth=0.75)
 
 
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=10, deadline=None, derandomize=True, phases=[Phase.generate])
 @given(st.permutations(range(20)))
 def test_the_order_of_slices_changes_nothing(order):
     stack = stack_of(head, np.eye(3)[0], np.eye(3)[1], [0, 0.3, 1], np.arange(20) * 7.0 - 66)
@@ -148,12 +149,12 @@ def test_noise_falls_where_the_grid_is_coarser_than_the_scan():
     def noisy(points):
         return head(points) + rng.normal(0, 20, points.shape[:-1])
 
-    stack = stack_of(noisy, *np.eye(3), np.arange(140) * 1.0 - 70, pixel_mm=(0.5, 0.5), shape=(360, 300))
+    stack = stack_of(noisy, *np.eye(3), np.arange(140) * 1.0 - 70, pixel_mm=(1.0, 1.0), shape=(180, 150))
     volume = resample(stack, GRIDS["demo"])
     points = places_lps(volume)
     error = (volume.hu - ramp(points))[np.linalg.norm(points / HEAD_MM, axis=-1) < 0.7]
-    # 6 slices of 4 x 4 pixels make a voxel: a factor near 10.
-    assert error.std() < 3.5
+    # 6 slices of 2 x 2 pixels make a voxel: a factor near 5.
+    assert error.std() < 6
 
 
 def test_weights_sum_to_one_inside_and_to_nothing_outside():
@@ -169,9 +170,20 @@ def test_nifti_affine_makes_the_same_volume_as_the_slices():
     stack = stack_of(head, *np.eye(3), np.arange(30) * 5.0 - 72)
     affine = np.diag([-2.0, -2.5, 5.0, 1.0])
     affine[:3, 3] = stack.origins_mm[0] * [-1, -1, 1]
-    np.testing.assert_array_equal(
-        resample(Stack.of_array(stack.hu, affine), COARSE).hu, resample(stack, COARSE).hu
-    )
+    np.testing.assert_array_equal(resample(Stack.of_array(stack.hu, affine), COARSE).hu, resample(stack, COARSE).hu)
+
+
+def test_padding_and_gaps_in_float_voxels_are_air_and_do_not_bleed():
+    stack = stack_of(head, *np.eye(3), np.arange(30) * 5.0 - 72)
+    clean = resample(stack, COARSE)
+    spoilt = stack.hu.copy()
+    spoilt[spoilt <= -1000] = -1024
+    expected = resample(dataclasses.replace(stack, hu=spoilt), COARSE)
+    spoilt[spoilt <= -1000] = np.nan
+    spoilt[:, :3] = -3024
+    got = resample(dataclasses.replace(stack, hu=spoilt), COARSE)
+    np.testing.assert_array_equal(got.hu, expected.hu)
+    assert clean.hu.shape == got.hu.shape
 
 
 @pytest.mark.parametrize(
@@ -190,8 +202,8 @@ def test_what_cannot_be_a_volume_is_refused(code, row, column, heights):
     assert refused.value.code == code
 
 
-def test_a_thick_slice_scan_takes_less_than_a_second():
+def test_a_thick_slice_scan_takes_less_than_a_second_of_one_core():
     stack = stack_of(head, *np.eye(3), np.arange(32) * 5.0 - 80, pixel_mm=(0.45, 0.45), shape=(512, 512))
-    started = time.perf_counter()
+    started = time.process_time()
     resample(stack, GRIDS["head-5mm"])
-    assert time.perf_counter() - started < 1.0
+    assert time.process_time() - started < 1.0

@@ -27,7 +27,7 @@ REFUSALS: dict[str, str] = {
     "SER_LOCALIZER": "the study holds localizers only",
     "SER_SECONDARY": "the study holds secondary captures only",
     "SER_DOSE": "the study holds reports only, no images",
-    "SER_MIXED_UID": "images of differing matrix or pixel size lie side by side in one series",
+    "SER_MIXED_UID": "images of differing kernel, matrix or pixel size lie side by side in one series",
     "SER_MULTIFRAME": "the multi-frame image lacks the place or the scale of its frames",
     # Geometry: where the slices lie.
     "GEO_NO_ORIENTATION": "position or orientation of an image is absent",

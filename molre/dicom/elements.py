@@ -20,6 +20,9 @@ ITEM, ITEM_END, SEQUENCE_END = 0xFFFEE000, 0xFFFEE00D, 0xFFFEE0DD
 MAX_DEPTH = 32
 """Deepest nesting of sequences that is followed; real headers reach 6."""
 
+MAX_ELEMENTS = 200_000
+"""Most elements of a header; 2,000 frames of an enhanced CT have 100,000."""
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Elements:
@@ -91,19 +94,17 @@ def walk(data: bytes, start: int, implicit: bool, little: bool, wanted: frozense
         last_tag: first tag that is not looked at.
 
     Raises:
-        Rejection: ENC_BAD_FILE, sequences are broken.
+        Rejection: ENC_BAD_FILE, sequences are broken, or there are more elements than any header has.
     """
+    walker = _Walker(data, implicit, little)
     values: dict[int, bytes] = {}
-    unpack = struct.Struct("<HH" if little else ">HH").unpack_from
     at, size = start, len(data)
     while at + 8 <= size:
-        group, element = unpack(data, at)
-        tag = group << 16 | element
+        tag, value_at, length = walker.element(at, implicit)
         if tag >= last_tag:
             return Elements(values=values, little=little, stopped=True, end=at)
-        value_at, length = _value_place(data, at, implicit, little)
         if length == UNDEFINED_LENGTH:
-            at = _after_sequence(data, value_at, implicit or data[at + 4 : at + 6] == b"UN", little, 0)
+            at = walker.after_sequence(value_at, walker.is_implicit_within(at), 0)
             continue
         at = value_at + length
         if tag in wanted and at <= size:
@@ -111,47 +112,60 @@ def walk(data: bytes, start: int, implicit: bool, little: bool, wanted: frozense
     return Elements(values=values, little=little, stopped=False, end=min(at, size))
 
 
-def _value_place(data: bytes, at: int, implicit: bool, little: bool) -> tuple[int, int]:
-    """Where an element's value starts, and its length."""
-    form = data[at + 4 : at + 6]
-    order = "<" if little else ">"
-    if implicit or not (form.isalpha() and form.isupper()):
-        # Some writers fall back to implicit elements inside explicit files.
-        return at + 8, struct.unpack_from(order + "I", data, at + 4)[0]
-    if form not in LONG_FORMS:
-        return at + 8, struct.unpack_from(order + "H", data, at + 6)[0]
-    if at + 12 > len(data):
-        return at + 12, 0
-    return at + 12, struct.unpack_from(order + "I", data, at + 8)[0]
+class _Walker:
+    """Steps from element to element, and counts the steps."""
 
+    __slots__ = ("data", "implicit", "left", "long", "pair", "short")
 
-def _after_sequence(data: bytes, at: int, implicit: bool, little: bool, depth: int) -> int:
-    """Where a sequence of undefined length ends; the end of the bytes if it does not."""
-    if depth > MAX_DEPTH:
-        raise refusal("ENC_BAD_FILE")
-    unpack = struct.Struct("<HHI" if little else ">HHI").unpack_from
-    while at + 8 <= len(data):
-        group, element, length = unpack(data, at)
-        tag = group << 16 | element
-        at += 8
-        if tag == SEQUENCE_END:
-            return at
-        if tag != ITEM:
+    def __init__(self, data: bytes, implicit: bool, little: bool) -> None:
+        self.data = data
+        self.implicit = implicit
+        self.left = MAX_ELEMENTS
+        order = "<" if little else ">"
+        self.pair, self.short, self.long = (struct.Struct(order + form).unpack_from for form in ("HH", "H", "I"))
+
+    def element(self, at: int, implicit: bool) -> tuple[int, int, int]:
+        """Tag of the element at a place, where its value starts, and its length; needs 8 bytes there."""
+        self.left -= 1
+        if self.left < 0:
             raise refusal("ENC_BAD_FILE")
-        at = _after_item(data, at, implicit, little, depth + 1) if length == UNDEFINED_LENGTH else at + length
-    return len(data)
+        group, element = self.pair(self.data, at)
+        tag = group << 16 | element
+        form = self.data[at + 4 : at + 6]
+        # Some writers fall back to implicit elements inside explicit files. Items never name a representation.
+        if implicit or group == 0xFFFE or not (form.isalpha() and form.isupper()):
+            return tag, at + 8, self.long(self.data, at + 4)[0]
+        if form not in LONG_FORMS:
+            return tag, at + 8, self.short(self.data, at + 6)[0]
+        if at + 12 > len(self.data):
+            return tag, at + 12, 0
+        return tag, at + 12, self.long(self.data, at + 8)[0]
 
+    def is_implicit_within(self, at: int) -> bool:
+        """Whether the items of the sequence at a place are implicit: those of unknown type are (PS3.5, 6.2.2)."""
+        return self.implicit or self.data[at + 4 : at + 6] == b"UN"
 
-def _after_item(data: bytes, at: int, implicit: bool, little: bool, depth: int) -> int:
-    """Where an item of undefined length ends."""
-    unpack = struct.Struct("<HH" if little else ">HH").unpack_from
-    while at + 8 <= len(data):
-        group, element = unpack(data, at)
-        if (group << 16 | element) == ITEM_END:
-            return at + 8
-        value_at, length = _value_place(data, at, implicit, little)
-        if length == UNDEFINED_LENGTH:
-            at = _after_sequence(data, value_at, implicit or data[at + 4 : at + 6] == b"UN", little, depth)
-        else:
-            at = value_at + length
-    return len(data)
+    def after_sequence(self, at: int, implicit: bool, depth: int) -> int:
+        """Where a sequence of undefined length ends; the end of the bytes if it does not."""
+        if depth > MAX_DEPTH:
+            raise refusal("ENC_BAD_FILE")
+        while at + 8 <= len(self.data):
+            tag, at, length = self.element(at, True)
+            if tag == SEQUENCE_END:
+                return at
+            if tag != ITEM:
+                raise refusal("ENC_BAD_FILE")
+            at = self.after_item(at, implicit, depth + 1) if length == UNDEFINED_LENGTH else at + length
+        return len(self.data)
+
+    def after_item(self, at: int, implicit: bool, depth: int) -> int:
+        """Where an item of undefined length ends; the end of the bytes if it does not."""
+        while at + 8 <= len(self.data):
+            tag, value_at, length = self.element(at, implicit)
+            if tag == ITEM_END:
+                return value_at
+            if length == UNDEFINED_LENGTH:
+                at = self.after_sequence(value_at, implicit or self.is_implicit_within(at), depth)
+            else:
+                at = value_at + length
+        return len(self.data)

@@ -6,6 +6,7 @@ here, within a limit.
 
 from __future__ import annotations
 
+import logging
 import stat
 import warnings
 import zlib
@@ -36,6 +37,10 @@ NATIVE = frozenset({IMPLICIT, EXPLICIT, BIG_ENDIAN, DEFLATED})
 """Transfer syntaxes whose pixels are not compressed (PS3.5, A.1 to A.3 and A.5)."""
 
 _MEDIA_CLASS, _SYNTAX = 0x00020002, 0x00020010
+
+
+# pydicom logs what it warns of, header text included; its errors reach us as exceptions all the same.
+logging.getLogger("pydicom").setLevel(logging.CRITICAL + 1)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

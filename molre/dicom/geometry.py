@@ -27,8 +27,8 @@ REGULAR_RATIO, REGULAR_MM = 0.01, 0.1
 """Steps that differ by less than both are even."""
 
 LEAST_TILT_DEG = 0.5
-PIXEL_RANGE_MM = (0.05, 3.0)
-"""Pixel spacings from those of temporal bone details to a 500 mm field on 256 pixels, with slack."""
+PIXEL_RANGE_MM = (0.01, 20.0)
+"""Pixel spacings that could be meant; those of CT lie between 0.1 and 2 mm."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

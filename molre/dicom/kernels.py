@@ -50,7 +50,7 @@ def _told_by(words: str) -> str:
 
 
 _CONTRAST = re.compile(r"\b(cta|angio\w*|venogra\w*|post|perfusion|k[mc]|c\+|contrast)(?!\w)|\+ ?c\b")
-_NO_CONTRAST = re.compile(r"\b(non?|w/?o|without|ohne|sans|sin|pre|nc|nect|ncct|plain|native?)\b|c-(?!\w)")
+_NO_CONTRAST = re.compile(r"\b(non?e?|w/?o|without|ohne|sans|sin|pre|nc|nect|ncct|plain|native?)\b|c-(?!\w)")
 
 
 def names_contrast(agent: str, description: str) -> bool:

@@ -28,7 +28,7 @@ from jaxtyping import Float64
 from molre.dicom.codes import refusal
 from molre.dicom.discovery import StudyFiles
 from molre.dicom.frames import Frame
-from molre.dicom.geometry import Layout, is_axial, lay_out, pixel_mm_of, same_direction
+from molre.dicom.geometry import LEAST_SLICES, Layout, is_axial, lay_out, pixel_mm_of, same_direction
 from molre.dicom.header import CT_CLASSES, Header, read_header
 from molre.dicom.kernels import UNKNOWN
 from molre.dicom.pixels import check_readable
@@ -227,22 +227,24 @@ def _reconstruction(header: Header, frame: Frame) -> tuple[object, ...]:
 
 
 def _lie_side_by_side(groups: list[list[Slice]]) -> bool:
-    """Whether reconstructions of one kernel share a series without sharing positions: parts of one volume.
+    """Whether reconstructions share a series without sharing positions: parts of one volume.
 
-    Two reconstructions of one scan overlap; the skull base in one field of view and the rest in another do not, and
-    taking either of them would lose the other.
+    Two reconstructions of one scan overlap; the skull base in one field of view or kernel and the rest in another do
+    not, and taking either of them would lose the other. A few stray slices are no reconstruction of their own either.
     """
-    spans: dict[str, list[tuple[float, float]]] = {}
+    if len(groups) > 1 and min(map(len, groups)) < LEAST_SLICES:
+        return True
+    spans = []
     for group in groups:
         heights = [frame.position_mm[2] for _, frame in group if frame.position_mm is not None]
-        spans.setdefault(group[0][0].kernel, []).append((min(heights), max(heights)))
-    for same in spans.values():
-        same.sort()
-        for (low, high), (next_low, next_high) in pairwise(same):
-            overlap = min(high, next_high) - next_low
-            if overlap < 0.5 * min(high - low, next_high - next_low) or (low == high and next_low == next_high):
-                return True
-    return False
+        spans.append((min(heights), max(heights)))
+    return any(not _overlap(*pair) for pair in pairwise(sorted(spans)))
+
+
+def _overlap(lower: tuple[float, float], upper: tuple[float, float]) -> bool:
+    """Whether two spans share at least half of the shorter one."""
+    shared = min(lower[1], upper[1]) - upper[0]
+    return shared >= 0.5 * min(lower[1] - lower[0], upper[1] - upper[0])
 
 
 def _candidate(series_uid: str, slices: list[Slice], fault: Rejection | None, localizers: int) -> Candidate:

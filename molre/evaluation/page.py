@@ -113,8 +113,8 @@ def _reading(report: Mapping[str, Any]) -> str:
         "<b>AUC</b> is the chance that a scan with the finding scores higher than one without it: 1 is perfect, 0.5 "
         "(dotted) is chance. It does not depend on a threshold.",
         f"<b>The bar</b> is the 95 % interval, from {resamples:,} bootstrap resamples of whole patients. A "
-        "wide bar means few positives: read the count beside it first. With fewer than ten positive or negative patients, "
-        "where the bootstrap is too sure of itself, the interval is widened by a bound that holds for few cases.",
+        "wide bar means few positives: read the count beside it first. With fewer than ten positive or negative "
+        "patients, where the bootstrap is too sure of itself, the interval is widened by a bound made for few cases.",
         "<b>A dash</b> means that the AUC is undefined, because the scans hold no positive or no negative. Such a "
         "finding takes no part in any mean.",
         "<b>Unknown labels</b> (nobody looked for the finding) are left out; they are not negatives.",

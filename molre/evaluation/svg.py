@@ -116,17 +116,17 @@ def _y(share: float) -> float:
 
 
 def _diagonal() -> str:
-    return f'<line class="chance" x1="{_x(0)}" y1="{_y(0)}" x2="{_x(1)}" y2="{_y(1)}"/>'
+    return f'<line class="chance" x1="{_x(0.0)}" y1="{_y(0.0)}" x2="{_x(1.0)}" y2="{_y(1.0)}"/>'
 
 
 def _square(body: str, across: str, up: str, title: str) -> str:
     """Axes from 0 to 1 both ways around a drawing."""
     width, height = _LEFT + _PLOT + 14, _TOP + _PLOT + _BOTTOM
     ticks = "".join(
-        f'<line class="grid" x1="{_x(at)}" x2="{_x(at)}" y1="{_y(0)}" y2="{_y(1)}"/>'
-        f'<line class="grid" x1="{_x(0)}" x2="{_x(1)}" y1="{_y(at)}" y2="{_y(at)}"/>'
-        f'<text x="{_x(at)}" y="{_y(0) + 15}" text-anchor="middle">{at:g}</text>'
-        f'<text x="{_x(0) - 6}" y="{_y(at) + 4}" text-anchor="end">{at:g}</text>'
+        f'<line class="grid" x1="{_x(at)}" x2="{_x(at)}" y1="{_y(0.0)}" y2="{_y(1.0)}"/>'
+        f'<line class="grid" x1="{_x(0.0)}" x2="{_x(1.0)}" y1="{_y(at)}" y2="{_y(at)}"/>'
+        f'<text x="{_x(at)}" y="{_y(0.0) + 15}" text-anchor="middle">{at:g}</text>'
+        f'<text x="{_x(0.0) - 6}" y="{_y(at) + 4}" text-anchor="end">{at:g}</text>'
         for at in (0.0, 0.25, 0.5, 0.75, 1.0)
     )
     middle = _TOP + _PLOT / 2

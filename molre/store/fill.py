@@ -52,7 +52,8 @@ class FillConfig:
 
     def resolved(self) -> dict[str, Any]:
         """The settings that decide a row's content, as plain values."""
-        return {"grid": dataclasses.asdict(self.grid), "fractions": dataclasses.asdict(self.fractions)}
+        told = {"grid": dataclasses.asdict(self.grid), "fractions": dataclasses.asdict(self.fractions)}
+        return json.loads(json.dumps(told))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -96,7 +97,8 @@ def _fill(source: Source, folder: Location, config: FillConfig, renew: Callable[
     keep_only(folder, kept)
     jobs = _plan(source, folder, config, list(zip(cases, marks, sides, strict=True)), kept)
     _run(jobs, folder, _Progress(len(cases), kept, renew))
-    return _commit(folder, source.name, found, len(cases), config)
+    paths = {mark: case.path for case, mark in zip(cases, marks, strict=True)}
+    return _commit(folder, source.name, found, paths, config)
 
 
 def _sides(cases: Sequence[Case], fractions: SplitFractions) -> list[str]:
@@ -164,7 +166,7 @@ def _run(jobs: Sequence[_PartJob], folder: Location, progress: _Progress) -> Non
 
 def _write(job: _PartJob) -> Receipt:
     """Write one part and its receipt."""
-    attempts, refused = Attempts(job.folder, job.number), list[Refused]()
+    attempts, refused = Attempts(job.folder, job.number), list[tuple[str, str, str]]()
     part = write_part(job.folder, job.number, job.grid, _rows(job, attempts, refused))
     receipt = Receipt(number=job.number, part=part, studies=job.marks, refused=tuple(refused))
     receipt.write(job.folder)
@@ -172,29 +174,28 @@ def _write(job: _PartJob) -> Receipt:
     return receipt
 
 
-def _rows(job: _PartJob, attempts: Attempts, refused: list[Refused]) -> Iterator[Row]:
+def _rows(job: _PartJob, attempts: Attempts, refused: list[tuple[str, str, str]]) -> Iterator[Row]:
     """The rows of a part, one at a time; the studies that give none are added to ``refused``."""
     for case, mark, side in zip(job.cases, job.marks, job.sides, strict=True):
         if attempts.given_up(mark):
-            sentence = f"reading it killed its process {PATIENCE} times"
-            refused.append(Refused(path=case.path, code=CRASHED, sentence=sentence))
+            refused.append((mark, CRASHED, f"reading it killed its process {PATIENCE} times"))
             continue
         attempts.begin(mark)
         outcome = _read(job.source, case, job.grid)
-        if isinstance(outcome, Refused):
-            refused.append(outcome)
+        if isinstance(outcome, Rejection):
+            refused.append((mark, outcome.code, outcome.sentence))
         else:
             yield _row(case, side, outcome)
 
 
-def _read(source: Source, case: Case, grid: Grid) -> Sample | Refused:
+def _read(source: Source, case: Case, grid: Grid) -> Sample | Rejection:
     """The study, or why there is none: the boundary at which no study can end the job."""
     try:
         return source.read(case, grid)
     except Rejection as rejection:
-        return Refused(path=case.path, code=rejection.code, sentence=rejection.sentence)
+        return rejection
     except Exception as error:  # noqa: BLE001 - whatever a file provokes, it concerns this study only
-        return Refused(path=case.path, code=FAILED, sentence=_without_text(error))
+        return Rejection(FAILED, _without_text(error))
 
 
 def _without_text(error: Exception) -> str:
@@ -218,24 +219,26 @@ def _row(case: Case, side: str, sample: Sample) -> Row:
     )
 
 
-def _commit(folder: Location, name: str, found: Found, studies: int, config: FillConfig) -> Store:
+def _commit(folder: Location, name: str, found: Found, paths: Mapping[str, str], config: FillConfig) -> Store:
     """Index, ``rejected.csv``, and the manifest that makes the store complete."""
     sweep(folder)
     done = receipts(folder)
-    refused = [entry for receipt in done for entry in receipt.refused]
-    files = [Refused(path=path, code=code, sentence=sentence) for path, code, sentence in found.refused]
-    rejected = write_rejected(folder, [*refused, *files])
+    studies = [(paths[mark], code, text) for receipt in done for mark, code, text in receipt.refused]
+    refused = [Refused(path=path, code=code, sentence=text) for path, code, text in (*studies, *found.refused)]
+    rejected = write_rejected(folder, refused)
     parts = [receipt.part for receipt in done if receipt.part]
     rows = sum(part.rows for part in parts)
-    if rows + len(refused) != studies:
-        raise StoreError(f"{studies} studies found, but {rows} rows and {len(refused)} rejected: run the command again")
+    if rows + len(studies) != len(paths):
+        raise StoreError(f"{len(paths)} studies found, but {rows} rows and {len(studies)} rejected: run it again")
     if not rows:
         keep_only(folder, [])
         raise StoreError(
-            f"no study could be read: {len(refused)} studies and {len(files)} files were rejected, see {rejected}"
+            f"no study could be read: {len(studies)} studies and {len(found.refused)} files were rejected, "
+            f"see {rejected}"
         )
     index = write_index(folder, config.grid, parts)
-    counts = {"studies": studies, "rows": rows, "rejected_studies": len(refused), "rejected_files": len(files)}
+    counts = {"studies": len(paths), "rows": rows, "rejected_studies": len(studies)}
+    counts["rejected_files"] = len(found.refused)
     manifest = _manifest(name, config, parts, index, {**counts, **found.counts})
     counted = Store(folder, manifest)
     manifest = dataclasses.replace(manifest, counts={**manifest.counts, **_counts(counted)})

@@ -58,14 +58,14 @@ class Receipt:
     Attributes:
         number: of the part.
         part: the Arrow file; None where every study was refused.
-        studies: fingerprint of each study covered, row or refusal.
-        refused: the studies among them that became no row.
+        studies: mark of each study covered, row or refusal.
+        refused: mark, reason code and sentence of those that became no row; not their path, which may name a patient.
     """
 
     number: int
     part: Part | None
     studies: tuple[str, ...]
-    refused: tuple[Refused, ...]
+    refused: tuple[tuple[str, str, str], ...]
 
     def write(self, folder: Location) -> None:
         """Write the receipt, which commits the part."""
@@ -79,7 +79,7 @@ class Receipt:
             number=saved["number"],
             part=Part(**saved["part"]) if saved["part"] else None,
             studies=tuple(saved["studies"]),
-            refused=tuple(Refused(**refused) for refused in saved["refused"]),
+            refused=tuple((mark, code, sentence) for mark, code, sentence in saved["refused"]),
         )
 
 
@@ -176,7 +176,7 @@ def receipts(folder: Location) -> list[Receipt]:
 def _read_receipt(file: Location) -> Receipt | None:
     try:
         return Receipt.read(file)
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError):  # the file is no receipt
         return None
 
 

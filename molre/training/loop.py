@@ -12,6 +12,7 @@ import numpy as np
 import ray.train
 import torch
 from jaxtyping import Float32, Int64
+from ray.train.torch import get_device
 
 from molre.embedding import Features
 from molre.evaluation.auc import auc
@@ -58,7 +59,7 @@ class Worker:
         context = ray.train.get_context()
         self.config, self.examples = config, examples
         self.rank, self.world = context.get_world_rank(), context.get_world_size()
-        self.device = ray.train.torch.get_device()
+        self.device = get_device()
         self.rows = examples.store.indices("train")
         self.sampler = Sampler(count=len(self.rows), batch_size=config.batch_size, seed=config.seed)
         self.weights = class_weights(examples.labels[self.rows]).to(self.device)

@@ -31,6 +31,9 @@ from molre.training.trainee import load_trained, make
 RUN = "run.json"
 """What the run in a folder is of; a second run goes on only with the same."""
 
+CONTROLLER_RESTARTS = 2
+"""Ray Train restarts a dead controller without end unless it is told; twice outlasts a lost node."""
+
 FREE = ("out", "epochs", "workers", "max_failures", "evaluate", "bootstrap", "features", "checkpoint_every_epochs")
 """Settings that may differ when a run is taken up again."""
 
@@ -82,12 +85,14 @@ def fit(config: TrainConfig, callbacks: list[Any] | None = None) -> Any:
         train_loop_config=dataclasses.asdict(config),
         torch_config=TorchConfig(backend=None if gpus else "gloo"),
         scaling_config=ScalingConfig(num_workers=config.workers, use_gpu=gpus),
-        run_config=RunConfig(
+        run_config=RunConfig(  # type: ignore[call-arg]
             name="checkpoints",
             storage_path=config.out,
             callbacks=callbacks,
             logging_config=LoggingConfig(log_level="ERROR"),
-            failure_config=FailureConfig(max_failures=config.max_failures, controller_failure_limit=2),
+            failure_config=FailureConfig(  # type: ignore[call-arg]
+                max_failures=config.max_failures, controller_failure_limit=CONTROLLER_RESTARTS
+            ),
             checkpoint_config=CheckpointConfig(num_to_keep=2, checkpoint_score_attribute=SCORE),
         ),
     )

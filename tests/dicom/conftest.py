@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from io import BytesIO
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -125,22 +126,12 @@ def only_study(folder: Path):
     return study
 
 
-@dataclass(frozen=True)
-class Kit:
-    """What the tests of this room share."""
-
-    scan: type[Scan] = Scan
-    write: Callable = staticmethod(write)
-    encoded: Callable = staticmethod(encoded)
-    study: Callable = staticmethod(only_study)
-    head_hu: Callable = staticmethod(head_hu)
-    replace: Callable = staticmethod(replace)
-    patient: tuple[str, str] = PATIENT
-
-
 @pytest.fixture(scope="session")
-def kit() -> Kit:
-    return Kit()
+def kit() -> SimpleNamespace:
+    """What the tests of this room share."""
+    return SimpleNamespace(
+        scan=Scan, write=write, encoded=encoded, study=only_study, head_hu=head_hu, replace=replace, patient=PATIENT
+    )
 
 
 @pytest.fixture(scope="session")

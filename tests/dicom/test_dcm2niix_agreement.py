@@ -39,16 +39,18 @@ def series(ge_folder):
 @pytest.mark.parametrize("grid", GRIDS.values(), ids=lambda grid: grid.name)
 def test_same_head_at_the_same_place(grid, series, reference):
     volume = resample(series.stack, grid)
-    z, y, x = np.indices(volume.hu.shape)
+    # Every other row and column is enough, and scipy takes its time.
+    z, y, x = np.indices(volume.hu.shape)[:, :, ::2, ::2]
+    hu = volume.hu[:, ::2, ::2]
     to_reference = np.linalg.inv(reference.affine) @ volume.affine
     at = to_reference[:3, :3] @ np.stack([x, y, z]).reshape(3, -1) + to_reference[:3, 3:]
     voxels = np.asarray(reference.dataobj, np.float32)
-    theirs = map_coordinates(voxels, at, order=1, cval=-1024).reshape(volume.hu.shape)
-    both = (theirs > -200) & (volume.hu > -200)
-    difference = float(np.median(np.abs(theirs - volume.hu)[both]))
-    correlation = float(np.corrcoef(theirs[both], volume.hu[both])[0, 1])
+    theirs = map_coordinates(voxels, at, order=1, cval=-1024).reshape(hu.shape)
+    both = (theirs > -200) & (hu > -200)
+    difference = float(np.median(np.abs(theirs - hu)[both]))
+    correlation = float(np.corrcoef(theirs[both], hu[both])[0, 1])
     print(f"{grid.name}: median |d| {difference:.2f} HU, correlation {correlation:.4f}", file=sys.stderr)
-    assert both.sum() * np.prod(grid.spacing_mm) > 1.5e6
+    assert 4 * both.sum() * np.prod(grid.spacing_mm) > 1.5e6
     assert difference <= 4
     assert correlation >= 0.98
 

@@ -31,6 +31,7 @@ def test_nothing_of_a_header_is_printed_warned_or_raised(kit, tmp_path, capfd, c
         warnings.simplefilter("ignore")
         kit.write(kit.scan(changes=damage), tmp_path)
     capfd.readouterr()
+    caplog.clear()
     with warnings.catch_warnings(record=True) as warned:
         warnings.simplefilter("always")
         try:

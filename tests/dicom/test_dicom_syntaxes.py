@@ -69,15 +69,20 @@ def test_an_unsupported_syntax_is_refused_by_name(kit, tmp_path):
 
 @pytest.mark.parametrize("header_first", [True, False])
 def test_a_deflated_bomb_is_refused_before_it_grows(kit, tmp_path, header_first):
-    (path,) = kit.write(kit.scan(count=1, syntax=uid.DeflatedExplicitVRLittleEndian), tmp_path)
+    path = kit.write(kit.scan(count=4, syntax=uid.DeflatedExplicitVRLittleEndian), tmp_path)[3]
     data = path.read_bytes()
     start = next(at for at in range(132, len(data)) if _inflates(data[at:]))
     packer = zlib.compressobj(9, zlib.DEFLATED, -15)
     head = zlib.decompress(data[start:], -15) if header_first else b""
     bomb = b"".join(packer.compress(part) for part in (head, *[bytes(1 << 20)] * (2 * INFLATE_LIMIT_MIB)))
     path.write_bytes(data[:start] + bomb + packer.flush())
-    (fault,) = scan(tmp_path).rejected
-    assert fault.code == "ENC_INFLATE_LIMIT"
+    inventory = scan(tmp_path)
+    if header_first:
+        with pytest.raises(Rejection) as refused:
+            read_study(inventory.studies[0])
+        assert refused.value.code == "ENC_INFLATE_LIMIT"
+    else:
+        assert [fault.code for fault in inventory.rejected] == ["ENC_BAD_FILE"]
 
 
 def _inflates(data):

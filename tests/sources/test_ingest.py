@@ -27,8 +27,8 @@ def here(monkeypatch):
 
 
 def dicom(archive, tmp_path, **flags):
-    places = {"root": str(archive.root), "store": str(tmp_path / "store"), "key_file": str(tmp_path / "key")}
-    return IngestConfig(source="dicom", **(places | flags))
+    flags.setdefault("root", str(archive.root if archive else tmp_path))
+    return IngestConfig(source="dicom", store=str(tmp_path / "store"), key_file=str(tmp_path / "key"), **flags)
 
 
 def test_an_archive_becomes_rows_and_refusals_that_add_up(here, archive, tmp_path, capsys):
@@ -59,8 +59,19 @@ def test_nothing_in_a_part_names_a_patient(here, archive, tmp_path):
     store = ingest(dicom(archive, tmp_path))
     data = b"".join(file.read_bytes() for file in Path(store.uri).glob("*") if file.name != "rejected.csv")
     for study in archive.studies:
-        for text in (study.patient, study.study_uid, study.series_uid, "DOE"):
+        for text in (study.patient, study.study_uid, study.series_uid, "DOE^JANE"):
             assert text.encode() not in data
+
+
+def test_the_real_head_ct_is_one_row_with_its_repairs_beside_it(here, head_ct_ge, tmp_path):
+    store = ingest(dicom(None, tmp_path, root=str(head_ct_ge), grid="head-5mm"))
+    (row,) = store.table().to_pylist()
+    assert {repair.split(":")[0] for repair in row["repairs"]} >= {"GEO_TILT", "GEO_IRREGULAR_STEP"}
+    assert abs(row["tilt_deg"]) == pytest.approx(18.5, abs=0.2)
+    assert row["slice_count"] == 28
+    hu = store.volumes([0])[0]
+    assert hu.shape == (32, 224, 224)
+    assert 20 < np.median(hu[14:18, 90:130, 90:130]) < 60
 
 
 def test_every_attribute_of_the_reader_has_its_column(archive):
@@ -108,7 +119,7 @@ def test_an_archive_of_which_nothing_is_readable_makes_no_store(here, tmp_path):
         ({"source": "cq500"}, r"unknown source 'cq500': choose from dicom, phantom"),
         ({"source": "dicom"}, r"needs --root"),
         ({"source": "dicom", "root": "/nowhere/at/all"}, r"no such folder: /nowhere/at/all"),
-        ({"source": "phantom", "root": "s3://bucket/x"}, r"local or mounted folder"),
+        ({"source": "phantom", "root": "gs://anonymous@bucket/x"}, r"local or mounted folder"),
     ],
 )
 def test_what_cannot_be_ingested_is_said_in_one_line(here, tmp_path, flags, told):

@@ -34,7 +34,7 @@ def test_what_table_programs_write_is_read(tmp_path):
     [
         (
             "study,intracranial_hemorage_any\n",
-            r"unknown column 'intracranial_hemorage_any': did you mean intracranial_hem",
+            r"'intracranial_hemorage_any': did you mean intracranial_hem",
         ),
         ("study,qqq\n", r"unknown column 'qqq': allowed are study, patient, split"),
         (f"study;{A}\n", r"separate the columns by commas"),

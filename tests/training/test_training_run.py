@@ -1,0 +1,131 @@
+"""Training on the test run's cluster: two workers, faults, resumption, ZeRO, and what comes out."""
+
+import json
+import os
+import signal
+import threading
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from molre.bundle import load_bundle
+from molre.embedding import EmbedConfig, embed
+from molre.errors import ConfigError
+from molre.store import Store
+from molre.training.config import TrainConfig
+from molre.training.run import train
+
+pytestmark = pytest.mark.ray
+
+
+def settings(store, features, out, **more):
+    base = {"epochs": 6, "batch_size": 8, "checkpoint_every_epochs": 2, "weights": "random"}
+    return TrainConfig(**{"store": store, "features": features, "out": str(out), **base, **more})
+
+
+def trained(out):
+    """Trained values of the last checkpoint."""
+    last = sorted(Path(out, "checkpoints").glob("checkpoint_2*"))[-1]
+    return load_file(last / "trained.safetensors")
+
+
+def difference(a, b):
+    assert a.keys() == b.keys()
+    return max(float((a[name] - b[name]).abs().max()) for name in a)
+
+
+@pytest.fixture(scope="module")
+def features(ray_cluster, small_store, tmp_path_factory):
+    out = tmp_path_factory.mktemp("features")
+    return embed(EmbedConfig(store=small_store, backbone="dinov3-tiny", weights="random", out=str(out))).uri
+
+
+@pytest.fixture(scope="module")
+def two_workers(small_store, features, tmp_path_factory):
+    out = tmp_path_factory.mktemp("two")
+    return out, train(settings(small_store, features, out))
+
+
+def test_two_workers_learn_and_leave_a_bundle(small_store, two_workers):
+    out, told = two_workers
+    assert told["metrics"]["val"]["mean_auc"] > 0.8
+    assert 0 < told["adapter"]["added_fraction"] < 0.005
+    bundle, store = load_bundle(told["bundle"]), Store.open(small_store)
+    rows = store.indices("val")
+    said = bundle.predict(store.volumes(rows))
+    assert said.shape == (len(rows), 75)
+    assert set(bundle.manifest["thresholds"]) <= {"intraparenchymal_hemorrhage", "intraventricular_hemorrhage"}
+
+
+def test_one_worker_gives_what_two_give(small_store, features, two_workers, tmp_path):
+    train(settings(small_store, features, tmp_path, workers=1))
+    assert difference(trained(tmp_path), trained(two_workers[0])) < 1e-4
+
+
+def test_zero_gives_what_plain_data_parallelism_gives_and_takes_up_its_checkpoint(
+    small_store, features, two_workers, tmp_path
+):
+    first = settings(small_store, features, tmp_path, zero=2)
+    train(first)
+    assert difference(trained(tmp_path), trained(two_workers[0])) < 1e-4
+
+
+def test_a_finished_run_is_not_repeated_and_another_is_refused(small_store, features, two_workers):
+    out, told = two_workers
+    before = trained(out)
+    again = train(settings(small_store, features, out))
+    assert again["metrics"]["val"] == told["metrics"]["val"]
+    assert difference(before, trained(out)) == 0
+    with pytest.raises(ConfigError, match="holds a run with learning_rate"):
+        train(settings(small_store, features, out, learning_rate=0.5))
+
+
+@pytest.mark.slow
+def test_a_killed_worker_changes_nothing(small_store, ray_cluster, tmp_path):
+    """A worker killed after a checkpoint: the run goes on by itself and ends bit by bit as an undisturbed one."""
+    runs = {name: tmp_path / name for name in ("calm", "killed")}
+    more = {"adapter": "lora", "site": "last_block", "epochs": 4, "checkpoint_every_epochs": 1, "over_budget": True}
+    killed = []
+
+    def kill_a_worker():
+        snapshot = runs["killed"] / "checkpoints" / "checkpoint_manager_snapshot.json"
+        while not snapshot.exists() or not json.loads(snapshot.read_text())["checkpoint_results"]:
+            time.sleep(0.05)
+        killed.append(worker_pids()[0])
+        os.kill(killed[0], signal.SIGKILL)
+
+    train(settings(small_store, None, runs["calm"], **more))
+    killer = threading.Thread(target=kill_a_worker, daemon=True)
+    killer.start()
+    train(settings(small_store, None, runs["killed"], **more))
+    assert killed
+    assert difference(trained(runs["calm"]), trained(runs["killed"])) == 0
+
+
+def worker_pids():
+    """Train workers on this machine that belong to this test run's Ray."""
+    found = []
+    for entry in Path("/proc").glob("[0-9]*"):
+        try:
+            mine = os.environ["RAY_AUTH_TOKEN_PATH"].encode() in (entry / "environ").read_bytes()
+            if mine and b"RayTrainWorker" in (entry / "cmdline").read_bytes():
+                found.append(int(entry.name))
+        except OSError:
+            continue
+    return found
+
+
+def test_features_are_what_the_backbone_gives(small_store, features):
+    from molre.backbones import build
+    from molre.classifier import Classifier
+    from molre.embedding import Features
+
+    store, rows = Store.open(small_store), np.array([40, 3])
+    stored, mask = Features.open(features).read(rows)
+    live = Classifier(build("dinov3-tiny", weights="random")).eval().embed(torch.from_numpy(store.volumes(rows)))
+    assert mask.all()
+    assert np.abs(stored - live.detach().numpy()).max() < 2e-3 * np.abs(stored).max()
