@@ -2,7 +2,7 @@
 
 from molre.adapters.attachment import Adapted, attach
 from molre.adapters.config import AdapterConfig, BottleneckConfig, MolreConfig
-from molre.adapters.gates import entropy, record_gates, usage
+from molre.adapters.gates import record_gates
 from molre.adapters.layer import BottleneckLinear, MolreLinear
 from molre.adapters.model import BottleneckModel, MolreModel
 
@@ -16,7 +16,5 @@ __all__ = [
     "MolreLinear",
     "MolreModel",
     "attach",
-    "entropy",
     "record_gates",
-    "usage",
 ]

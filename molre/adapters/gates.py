@@ -1,11 +1,10 @@
-"""What the routers decide: gates recorded during passes, and how evenly they use the experts."""
+"""What the routers decide: gates recorded during passes."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
@@ -33,13 +32,3 @@ def record_gates(model: nn.Module) -> Iterator[dict[str, list[Float[Tensor, "n K
 
 def _site(name: str) -> str:
     return name.removeprefix("base_model.model.")
-
-
-def usage(gates: Float[Tensor, "n K"]) -> Float[Tensor, "K"]:
-    """Mean gate of each expert; 1/K each where all are used alike."""
-    return gates.mean(0)
-
-
-def entropy(gates: Float[Tensor, "n K"]) -> Float[Tensor, ""]:
-    """Mean entropy of a gate as a fraction of the most it can be: 1 for even gates, 0 for one expert at a time."""
-    return torch.special.entr(gates).sum(1).mean() / torch.log(torch.tensor(float(max(gates.shape[1], 2))))

@@ -78,13 +78,14 @@ class DicomSource:
 
     Attributes:
         root: folder searched at any depth.
-        pseudonymise: by what key patients, studies and series are named.
+        pseudonymiser: makes what names patients, studies and series; made for the search only, so that the key stays
+            on the machine of the job.
         labels: path or URI of the labels CSV; without one every label is unknown.
         name: what the manifest calls the source.
     """
 
     root: str
-    pseudonymise: Pseudonymiser = field(repr=False)
+    pseudonymiser: Callable[[], Pseudonymiser]
     labels: str | None = None
     name: str = "dicom"
 
@@ -102,9 +103,10 @@ class DicomSource:
         if not inventory.studies and not inventory.rejected:
             raise ConfigError(f"no DICOM files under {self.root} ({inventory.ignored} other files)")
         studies = inventory.studies
+        name = self.pseudonymiser().of
         unmatched = table.unmatched([study.study_uid for study in studies], [study.patient_id for study in studies])
         return DicomFound(
-            cases=tuple(self._case(study, table) for study in studies),
+            cases=tuple(_case(study, table, name) for study in studies),
             refused=tuple((file.path, file.code, file.sentence) for file in inventory.rejected),
             counts={"ignored_files": inventory.ignored, "label_rows_unmatched": unmatched},
         )
@@ -127,20 +129,20 @@ class DicomSource:
             raise ConfigError(f"no such folder: {folder}")
         return folder
 
-    def _case(self, files: StudyFiles, table: LabelTable) -> DicomCase:
-        name = self.pseudonymise.of
-        # Without a Patient ID each study counts as a patient; one patient of all would put them into one split.
-        person = files.patient_id or files.study_uid
-        return DicomCase(
-            study=name(files.study_uid, "study"),
-            patient=name(person, "patient"),
-            path=files.name,
-            fingerprint=_fingerprint(files),
-            labels=table.labels(files.study_uid, files.patient_id),
-            split=table.split(files.study_uid, files.patient_id),
-            files=files,
-            series={series.series_uid: name(series.series_uid, "series") for series in files.series},
-        )
+
+def _case(files: StudyFiles, table: LabelTable, name: Callable[[str, str], str]) -> DicomCase:
+    # Without a Patient ID each study counts as a patient; one patient of all would put them into one split.
+    person = files.patient_id or files.study_uid
+    return DicomCase(
+        study=name(files.study_uid, "study"),
+        patient=name(person, "patient"),
+        path=files.name,
+        fingerprint=_fingerprint(files),
+        labels=table.labels(files.study_uid, files.patient_id),
+        split=table.split(files.study_uid, files.patient_id),
+        files=files,
+        series={series.series_uid: name(series.series_uid, "series") for series in files.series},
+    )
 
 
 def _fingerprint(files: StudyFiles) -> str:

@@ -74,9 +74,8 @@ class PhantomSource:
 
     def _dicom(self) -> DicomSource:
         labels = str(self.root / "labels.csv")
-        return DicomSource(
-            root=str(self.root / "dicom"), labels=labels, pseudonymise=Pseudonymiser(PUBLIC_KEY), name=self.name
-        )
+        pseudonymiser = functools.partial(Pseudonymiser, PUBLIC_KEY)
+        return DicomSource(root=str(self.root / "dicom"), labels=labels, pseudonymiser=pseudonymiser, name=self.name)
 
     def _claim(self, cohort: CohortConfig) -> None:
         """Refuse a root with another cohort, and clear what a killed run left half written."""

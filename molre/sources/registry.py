@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from pathlib import Path
 
@@ -18,7 +19,12 @@ def _dicom(config: IngestConfig) -> Source:
     if config.root is None:
         raise ConfigError("--source dicom needs --root, the folder of the DICOM files")
     key_file = Path(config.key_file).expanduser() if config.key_file else Path.home() / ".molre" / "pseudonym.key"
-    return DicomSource(root=config.root, labels=config.labels, pseudonymise=Pseudonymiser(load_key(key_file)))
+    pseudonymiser = functools.partial(_pseudonymiser, key_file)
+    return DicomSource(root=config.root, labels=config.labels, pseudonymiser=pseudonymiser)
+
+
+def _pseudonymiser(key_file: Path) -> Pseudonymiser:
+    return Pseudonymiser(load_key(key_file))
 
 
 def _phantom(config: IngestConfig) -> Source:

@@ -5,7 +5,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from molre.adapters import AdapterConfig, attach, entropy, record_gates, usage
+from molre.adapters import AdapterConfig, attach, record_gates
 from molre.adapters.attachment import fit
 from molre.backbones import Backbone, build, spec_named
 from molre.classifier import Classifier
@@ -247,12 +247,6 @@ def test_deep_gates_are_one_row_a_slice_too():
         adapted.model(volumes(2, 3))
     assert len(gates) == 4
     assert all(part[0].shape == (6, 6) for part in gates.values())
-
-
-def test_usage_and_entropy_by_hand():
-    gates = torch.tensor([[1.0, 0.0], [0.5, 0.5]])
-    assert usage(gates).tolist() == [0.75, 0.25]
-    assert entropy(gates).item() == pytest.approx(0.5)
 
 
 @pytest.mark.parametrize("wrong", [{"site": ""}, {"budget": 0.0}, {"experts": 0}, {"rank": 0}, {"dropout": 1.0}])

@@ -92,6 +92,17 @@ def test_the_key_decides_the_pseudonyms_and_is_private(here, archive, tmp_path):
     assert (tmp_path / "a" / "key").stat().st_mode & 0o777 == 0o600
 
 
+def test_what_travels_to_workers_holds_no_key(archive, tmp_path):
+    import pickle
+
+    from molre.sources.registry import source_of
+
+    source = source_of(dicom(archive, tmp_path))
+    cases = source.find().cases
+    key = (tmp_path / "key").read_bytes()
+    assert key not in pickle.dumps((source, cases))
+
+
 def test_an_empty_folder_is_said_so(here, tmp_path):
     (tmp_path / "root").mkdir()
     (tmp_path / "root" / "notes.txt").write_text("hello")

@@ -18,7 +18,8 @@ def test_unknown_labels_have_no_value_and_no_gradient():
 
 def test_value_by_hand():
     # p = sigmoid(0) = 1/2: (1/2)^2 * ln 2 for each class, weighted
-    value = focal_sum(torch.zeros(1, 2), torch.tensor([[1, 0]], dtype=torch.int8), torch.tensor([[3.0, 3.0], [5.0, 5.0]]))
+    labels, weights = torch.tensor([[1, 0]], dtype=torch.int8), torch.tensor([[3.0, 3.0], [5.0, 5.0]])
+    value = focal_sum(torch.zeros(1, 2), labels, weights)
     assert value.item() == pytest.approx((5 + 3) * 0.25 * np.log(2), rel=1e-6)
 
 

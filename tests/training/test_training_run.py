@@ -51,7 +51,7 @@ def two_workers(small_store, features, tmp_path_factory):
 
 
 def test_two_workers_learn_and_leave_a_bundle(small_store, two_workers):
-    out, told = two_workers
+    _, told = two_workers
     assert told["metrics"]["val"]["mean_auc"] > 0.8
     assert 0 < told["adapter"]["added_fraction"] < 0.005
     bundle, store = load_bundle(told["bundle"]), Store.open(small_store)
