@@ -1,6 +1,5 @@
 """Synthetic head CT whose findings are true by construction, written as real DICOM."""
 
-from molre.phantom.cohort import studies, write_cohort
 from molre.phantom.config import CohortConfig
 from molre.phantom.dicom import write_study
 from molre.phantom.lesions import IMPLIES, LESIONS
@@ -19,8 +18,6 @@ __all__ = [
     "make_study",
     "montage",
     "read_masks",
-    "studies",
-    "write_cohort",
     "write_masks",
     "write_study",
 ]

@@ -19,15 +19,21 @@ from molre.dicom import Pseudonymiser
 from molre.errors import ConfigError
 from molre.findings import KEYS
 from molre.location import Location
-from molre.phantom import LESIONS, CohortConfig, labels_row, make_study, montage, write_masks, write_study
+from molre.phantom import (
+    LESIONS,
+    CohortConfig,
+    PhantomStudy,
+    labels_row,
+    make_study,
+    montage,
+    write_masks,
+    write_study,
+)
 from molre.sources.dicom import DicomCase, DicomFound, DicomSample, DicomSource
 from molre.volume import Grid
 
 PUBLIC_KEY = b"molre phantom, nobody to protect"
 """Pseudonyms of invented patients need no secret; a fixed key makes their splits the same on every machine."""
-
-_SHOWN = 12
-"""Findings on the montage, each by a study of its own."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -41,7 +47,7 @@ class PhantomSource:
         root: where the cohort is, or is to be, written.
         studies: how many.
         seed: decides every study, with its number.
-        montage: PNG that shows some of the studies.
+        montage: PNG that shows each finding the phantom draws, in a study that has nothing else.
         name: what the manifest calls the source.
     """
 
@@ -96,16 +102,10 @@ class PhantomSource:
                 print(f"{written} of {self.studies} phantoms written", flush=True)
 
     def _draw(self, spread: Callable[..., Iterator[tuple[Any, Any]]], cohort: CohortConfig) -> None:
-        truths = [_truth(self.root, number) for number in range(self.studies)]
-        shown: dict[str, int] = {}
-        for key in LESIONS:
-            numbers = (number for number, truth in enumerate(truths) if truth[key] and number not in shown.values())
-            number = next(numbers, None)
-            if number is not None and len(shown) < _SHOWN:
-                shown[key] = number
-        drawn = dict(spread(functools.partial(make_study, cohort), sorted(shown.values())))
+        numbered = list(enumerate(LESIONS))
+        drawn = dict(spread(functools.partial(_alone, cohort=cohort), numbered))
         self.montage.parent.mkdir(parents=True, exist_ok=True)
-        montage([(key, drawn[number]) for key, number in shown.items() if number in drawn], self.montage)
+        montage([(key, drawn[number, key]) for number, key in numbered if (number, key) in drawn], self.montage)
 
     def _write_labels(self) -> None:
         text = io.StringIO(newline="")
@@ -122,6 +122,11 @@ def _folder(root: Path, kind: str, number: int) -> Path:
 
 def _truth(root: Path, number: int) -> Mapping[str, Any]:
     return json.loads((_folder(root, "truth", number) / "labels.json").read_bytes())
+
+
+def _alone(numbered: tuple[int, str], cohort: CohortConfig) -> PhantomStudy:
+    number, key = numbered
+    return make_study(cohort, number, force=(key,))
 
 
 def _write_one(number: int, root: Path, cohort: CohortConfig) -> None:

@@ -1,12 +1,11 @@
 """A phantom written as DICOM is what a scanner would send."""
 
-import csv
-
 import numpy as np
 import pydicom
 import pytest
 
-from molre.phantom import CohortConfig, make_study, montage, read_masks, write_cohort, write_masks, write_study
+from molre.findings import KEYS
+from molre.phantom import CohortConfig, labels_row, make_study, montage, read_masks, write_masks, write_study
 
 CONFIG = CohortConfig(studies=20, seed=11, tilted_fraction=1.0)
 
@@ -99,11 +98,10 @@ def test_montage_is_a_picture(tmp_path):
     assert path.read_bytes().startswith(b"\x89PNG")
 
 
-def test_a_cohort_is_a_tree_with_labels_for_each_study(tmp_path):
-    config = CohortConfig(studies=2, seed=4, matrix_px=96, slices_min=16, slices_max=16)
-    rows = list(csv.DictReader(write_cohort(config, tmp_path).open()))
-    for row in rows:
-        found = slices(tmp_path / "dicom" / row["patient"])
-        assert {d.StudyInstanceUID for d in found} == {row["study"]}
-        assert (tmp_path / "masks" / f"{row['patient']}.npz").exists()
-    assert len(rows) == 2
+def test_the_row_of_labels_names_the_study_and_patient_of_the_files(tmp_path):
+    study = make_study(CONFIG, 2)
+    write_study(study, tmp_path / "dicom")
+    row = labels_row(study)
+    found = slices(tmp_path / "dicom")
+    assert {(d.StudyInstanceUID, d.PatientID) for d in found} == {(row["study"], row["patient"])}
+    assert set(row) == {"study", "patient", *KEYS}
