@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: demo test lint format bench clean
+.PHONY: demo test lint format clean
 
 demo: $(STAMP)
 	@PATH="$(CURDIR)/$(BIN):$$PATH" MOLRE_HOME="$${MOLRE_HOME:-$(CURDIR)/runs}" $(BIN)/python cluster/demo.py
@@ -21,9 +21,6 @@ lint: $(STAMP)
 format: $(STAMP)
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
-
-bench: $(STAMP)
-	$(BIN)/python -m pytest tests/benchmarks -m slow -s
 
 clean:
 	rm -rf $(VENV) runs build dist *.egg-info

@@ -33,8 +33,9 @@ class IngestConfig:
     """Key of the pseudonyms, made if absent; by default ~/.molre/pseudonym.key. The phantom has a public key."""
     rows_per_part: int = 16
     """Most studies in one Arrow file; a file is written by one worker."""
-    split: tuple[float, float, float] = (0.7, 0.1, 0.2)
-    """Share of the patients in train, val and test; a column split in the labels wins."""
+    split: tuple[float, float, float] = (0.6, 0.1, 0.3)
+    """Share of the patients in train, val and test, so much to test that a small cohort has positives of most findings
+    to measure on; a column split in the labels wins."""
 
     def __post_init__(self) -> None:
         self.filling()
