@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import secrets
 import shutil
 import signal
@@ -17,6 +18,9 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 MOST_CPUS = 4  # each takes memory, and the demo is to stay below 6 GB
+CHATTER = re.compile(r"\w+\.py:\d+ --|DeepSpeed .* built successfully|^(\x1b\[\d+m)?\(\w+ pid=\d+\)(\x1b\[0m)?\s*$")
+"""Lines of Ray's client and of DeepSpeed that say nothing about the job."""
+PREFIX = re.compile(r"^\x1b\[\d+m\(\w+ pid=\d+\)\x1b\[0m ")
 OBJECT_STORE_BYTES = 400 * 2**20  # Ray's least is 75 MB; the default, a third of the memory, is far too much for a demo
 
 
@@ -56,6 +60,7 @@ def prepare(folder: Path) -> dict[str, str]:
         "RAY_AUTH_MODE": "token",
         "RAY_AUTH_TOKEN_PATH": str(token),
         "RAY_USAGE_STATS_ENABLED": "0",
+        "RAY_BACKEND_LOG_LEVEL": "fatal",  # its internals would stand between the lines of the job
         "MOLRE_HOME": os.environ.get("MOLRE_HOME", str(ROOT / "runs")),
         "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
     }
@@ -109,7 +114,12 @@ def submit(environment: dict[str, str]) -> int:
     ray = str(Path(sys.executable).with_name("ray"))
     command = [ray, "job", "submit", "--working-dir", ".", "--", "python", "jobs/train.py"]
     print(f"$ ray {' '.join(command[1:])}", flush=True)
-    return subprocess.run(command, env=environment, check=False).returncode
+    job = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    assert job.stdout is not None
+    for line in job.stdout:
+        if not CHATTER.search(line):
+            print(PREFIX.sub("", line), end="", flush=True)
+    return job.wait()
 
 
 def stop(head: subprocess.Popen[bytes] | None, folder: Path) -> None:

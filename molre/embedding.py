@@ -8,6 +8,8 @@ a run that was killed keeps the files it finished.
 from __future__ import annotations
 
 import json
+import logging
+import time
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -26,6 +28,8 @@ from molre.store import MANIFEST, Store
 from molre.store.reader import digest
 
 FEATURES = "features.json"
+TELL_EVERY_S = 5.0
+"""Time between two lines of progress."""
 CHUNK_STUDIES = 4
 """Studies a forward pass takes at once."""
 
@@ -194,9 +198,12 @@ def embed(config: EmbedConfig) -> Features:
     have = set(out.names())
     missing = [{"part": at} for at in range(len(store.manifest.parts)) if part_name(at) not in have]
     done = store.rows - sum(store.manifest.parts[row["part"]].rows for row in missing)
+    told = time.monotonic()
     for row in _computed(config, store, missing):
         done += row["studies"]
-        print(f"features: {done}/{store.rows} studies", flush=True)
+        if done == store.rows or time.monotonic() - told > TELL_EVERY_S:
+            told = time.monotonic()
+            print(f"features of {done} of {store.rows} studies", flush=True)
     manifest = {
         **identity,
         "shape": [store.grid.shape[0], spec.width],
@@ -233,6 +240,7 @@ def _computed(config: EmbedConfig, store: Store, missing: list[dict[str, int]]) 
     resources = ray.cluster_resources()
     gpus = int(resources.get("GPU", 0))
     workers = min(config.workers or gpus or max(1, int(resources.get("CPU", 1))), len(missing))
+    logging.getLogger("ray.data").setLevel(logging.WARNING)
     dataset = ray.data.from_items(missing, override_num_blocks=len(missing)).map(
         EmbedPart,  # type: ignore[arg-type]
         fn_constructor_args=(config, store),
@@ -240,4 +248,5 @@ def _computed(config: EmbedConfig, store: Store, missing: list[dict[str, int]]) 
         num_gpus=1 if gpus else 0,
         num_cpus=0 if gpus else 1,
     )
+    dataset.context.enable_progress_bars = False
     return dataset.iter_rows()

@@ -56,7 +56,7 @@ class Engine:
         self.trainee, self.config, self.world, self.device = trainee, config, world, device
         self.dtype = torch.bfloat16 if bf16 else torch.float32
         parameters = list(trainee.trained.values())
-        optimizer = torch.optim.AdamW(parameters, lr=config.learning_rate, weight_decay=config.weight_decay)
+        optimizer = torch.optim.AdamW(parameters, lr=config.peak_rate, weight_decay=config.weight_decay)
         self.engine, self.optimizer, _, _ = deepspeed.initialize(
             model=trainee,
             optimizer=optimizer,

@@ -13,6 +13,7 @@ import ray.train
 import torch
 from jaxtyping import Float32, Int64
 from ray.train.torch import get_device
+from ray.train.v2._internal.execution import context
 
 from molre.embedding import Features
 from molre.evaluation.auc import auc
@@ -40,7 +41,7 @@ def train_worker(settings: dict[str, Any]) -> None:
     Args:
         settings: fields of ``TrainConfig``, with ``store`` and ``features`` resolved.
     """
-    logging.getLogger("ray.train").setLevel(logging.WARNING)  # it would tell every report at length
+    context.logger.setLevel(logging.WARNING)  # it would tell every report at length
     config = TrainConfig(**settings)
     store = Store.open(config.store or "")
     features = Features.open(config.features) if config.cached and config.features else None
@@ -56,9 +57,8 @@ class Worker:
     """
 
     def __init__(self, config: TrainConfig, examples: Examples) -> None:
-        context = ray.train.get_context()
         self.config, self.examples = config, examples
-        self.rank, self.world = context.get_world_rank(), context.get_world_size()
+        self.rank, self.world = ray.train.get_context().get_world_rank(), ray.train.get_context().get_world_size()
         self.device = get_device()
         self.rows = examples.store.indices("train")
         self.sampler = Sampler(count=len(self.rows), batch_size=config.batch_size, seed=config.seed)
@@ -98,7 +98,7 @@ class Worker:
         rate = learning_rate(
             self.progress.taken,
             self.config.epochs * self.sampler.steps,
-            peak=self.config.learning_rate,
+            peak=self.config.peak_rate,
             warmup=self.config.warmup,
         )
         mine = split_parts(share(rows, self.rank, self.world), self.config.accumulation)
