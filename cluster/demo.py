@@ -18,7 +18,9 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 MOST_CPUS = 4  # each takes memory, and the demo is to stay below 6 GB
-CHATTER = re.compile(r"\w+\.py:\d+ --|DeepSpeed .* built successfully|^(\x1b\[\d+m)?\(\w+ pid=\d+\)(\x1b\[0m)?\s*$")
+CHATTER = re.compile(
+    r"Set ray log level|\w+\.py:\d+ --|DeepSpeed .* built successfully|^(\x1b\[\d+m)?\(\w+ pid=\d+\)(\x1b\[0m)?\s*$"
+)
 """Lines of Ray's client and of DeepSpeed that say nothing about the job."""
 PREFIX = re.compile(r"^\x1b\[\d+m\(\w+ pid=\d+\)\x1b\[0m ")
 OBJECT_STORE_BYTES = 400 * 2**20  # Ray's least is 75 MB; the default, a third of the memory, is far too much for a demo

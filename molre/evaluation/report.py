@@ -181,6 +181,9 @@ def print_table(report: Mapping[str, Any]) -> str:
     counted = f"{macro['findings']}/{len(report['findings'])}"
     positives = sum(row["positives"] for row in report["findings"])
     lines.append(f"{'mean over findings':<28}{_area(macro['auc'])}{counted:>9}{positives:>11}{evaluated['series']:>8}")
+    common = macro["common"]
+    title = f"  with {common['min_positives']} positives or more"
+    lines.append(f"{title:<28}{_area(common['auc'])}{common['findings']:>9}")
     lines.append(
         "findings: with an AUC, of all. positives: known positive labels. series: with a positive of the group"
     )

@@ -51,7 +51,7 @@ class TrainConfig:
     accumulation: int = 1
     """Parts into which each worker's share of a batch is cut to fit in memory."""
     learning_rate: float | None = None
-    """Peak learning rate of AdamW, after which a cosine goes to zero; without it 5e-3 for what stands on frozen features,
+    """Peak learning rate of AdamW, before a cosine to zero; without it 5e-3 for what stands on frozen features,
     5e-4 for adapters within the backbone, 5e-5 for full fine-tuning."""
     weight_decay: float = 0.01
     """Decoupled weight decay."""
