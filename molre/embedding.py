@@ -22,6 +22,7 @@ from jaxtyping import Bool, Float, Int
 
 from molre.backbones import build, fingerprint, spec_named
 from molre.classifier import Classifier, slice_mask
+from molre.cluster import offer
 from molre.errors import ConfigError, StoreError
 from molre.location import Location
 from molre.store import MANIFEST, Store
@@ -237,16 +238,15 @@ def _claim(out: Location, identity: dict[str, Any]) -> None:
 def _computed(config: EmbedConfig, store: Store, missing: list[dict[str, int]]) -> Any:
     if not missing:
         return []
-    resources = ray.cluster_resources()
-    gpus = int(resources.get("GPU", 0))
-    workers = min(config.workers or gpus or max(1, int(resources.get("CPU", 1))), len(missing))
+    there = offer()
+    workers = min(config.workers or there.workers, len(missing))
     logging.getLogger("ray.data").setLevel(logging.WARNING)
     dataset = ray.data.from_items(missing, override_num_blocks=len(missing)).map(
         EmbedPart,  # type: ignore[arg-type]
         fn_constructor_args=(config, store),
         compute=ray.data.ActorPoolStrategy(size=workers),
-        num_gpus=1 if gpus else 0,
-        num_cpus=0 if gpus else 1,
+        num_gpus=1 if there.gpus else 0,
+        num_cpus=0 if there.gpus else 1,
     )
     dataset.context.enable_progress_bars = False
     return dataset.iter_rows()

@@ -155,4 +155,5 @@ def _plain(told: str) -> str:
     text = re.sub(r"\x1b\[[0-9;]*m", "", told)
     boxed = [line.strip(" │") for line in text.splitlines() if not {"╭", "╰"} & set(line)]
     kept = [line for line in boxed if line and set(line) != {"─"} and "--help" not in line]
-    return " ".join(" ".join(kept or text.split()).split())
+    line = " ".join(" ".join(kept or text.split()).split())
+    return re.sub(r"^Error parsing [A-Z]\w*: ", "", line)  # a configuration's own sentence needs no other

@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import pandas as pd
-import ray
 import yaml
 from ray import tune
 from ray.tune.integration.ray_train import TuneReportCallback
@@ -16,6 +15,7 @@ from ray.tune.schedulers import ASHAScheduler
 from ray.tune.search import ConcurrencyLimiter
 from ray.tune.search.optuna import OptunaSearch
 
+from molre.cluster import offer
 from molre.embedding import EmbedConfig, embed
 from molre.errors import ConfigError
 from molre.location import Location, home, place
@@ -155,9 +155,7 @@ def _cheap(config: TuneConfig) -> bool:
 
 
 def _tuner(config: TuneConfig, pairs: list[tuple[int, int]], features: str | None) -> tune.Tuner:
-    cluster = ray.cluster_resources()
-    room = int(cluster.get("GPU", 0) or cluster.get("CPU", 1)) // config.workers
-    concurrent = config.concurrent or max(1, room)
+    concurrent = config.concurrent or max(1, offer().workers // config.workers)
     # A driver only waits for its workers: a whole CPU for it would starve them on a small machine.
     trainable = tune.with_resources(
         tune.with_parameters(run_trial, config=config, pairs=pairs, features=features), {"CPU": 0.01}

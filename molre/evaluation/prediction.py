@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import ray
 import ray.data
 import torch
 from jaxtyping import Float32, Int16, Int64
@@ -22,6 +21,7 @@ from torch import Tensor
 from molre.adapters.gates import record_gates
 from molre.bundle import Bundle, load_bundle
 from molre.classifier import slice_mask
+from molre.cluster import offer
 from molre.errors import ConfigError
 from molre.evaluation.scores import Scores
 from molre.location import Location
@@ -120,19 +120,16 @@ def _scored(
     bundle_uri: str, store: Store, rows: Int64[np.ndarray, "rows"], workers: int | None
 ) -> list[dict[str, Any]]:
     """Each row's answer, in any order."""
-    if not ray.is_initialized():
-        ray.init()
-    available = ray.cluster_resources()
-    gpus = int(available.get("GPU", 0))
-    wanted = min(workers or gpus or max(1, int(available.get("CPU", 1))), -(-len(rows) // BATCH))
+    there = offer()
+    wanted = min(workers or there.workers, -(-len(rows) // BATCH))
     dataset = ray.data.from_items([{"row": int(row)} for row in rows], override_num_blocks=-(-len(rows) // BATCH))
     answers = dataset.map_batches(
         Scorer,
-        fn_constructor_args=(bundle_uri, store, "cuda" if gpus else "cpu"),
+        fn_constructor_args=(bundle_uri, store, "cuda" if there.gpus else "cpu"),
         batch_size=BATCH,
         compute=ray.data.ActorPoolStrategy(size=wanted),
         num_cpus=1,
-        num_gpus=1 if gpus else 0,
+        num_gpus=1 if there.gpus else 0,
     )
     return answers.take_all()
 

@@ -17,6 +17,7 @@ from ray.train.torch import TorchConfig, TorchTrainer
 
 from molre.adapters import Adapted
 from molre.bundle import save_bundle
+from molre.cluster import offer
 from molre.embedding import EmbedConfig, Features, embed
 from molre.errors import ConfigError, MolreError
 from molre.evaluation.scores import Scores
@@ -79,7 +80,7 @@ def fit(config: TrainConfig, callbacks: list[Any] | None = None) -> Any:
         config: with store and features resolved.
         callbacks: of Ray Train, such as the one that tells Ray Tune.
     """
-    gpus = ray.cluster_resources().get("GPU", 0) > 0
+    gpus = offer().gpus > 0
     trainer = TorchTrainer(
         train_worker,
         train_loop_config=dataclasses.asdict(config),

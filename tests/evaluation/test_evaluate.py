@@ -173,7 +173,7 @@ def test_a_report_without_any_positive_is_still_a_report():
 def test_the_terminal_table_has_a_line_a_group_with_its_positives():
     report = report_of()
     lines = print_table(report).splitlines()
-    assert len(lines) == len(GROUPS) + 3
+    assert len(lines) == len(GROUPS) + 4
     assert all(len(line) <= 110 for line in lines)
     hemorrhage = next(line for line in lines if line.startswith("Hemorrhage"))
     assert str(report["groups"][0]["positives"]) in hemorrhage.split()
