@@ -11,6 +11,8 @@ import pytest
 import yaml
 
 from molre.findings import KEYS
+from molre.job import parse
+from molre.training.config import TrainConfig
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 RAY = Path(sys.executable).with_name("ray")
@@ -38,15 +40,22 @@ def place(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def store(submit, place):
-    status, told = submit("ingest", "--studies", 30, "--seed", 5, "--store", place / "store")
+    status, told = submit("ingest", "--studies", 30, "--seed", 5, "--split", 0.5, 0.3, 0.2, "--store", place / "store")
     assert status == 0, told
     assert "30 studies found = 30 rows + 0 rejected" in told
     return place / "store"
 
 
 @pytest.fixture(scope="module")
-def trained(submit, place, store):
-    flags = ["--store", store, "--epochs", 4, "--checkpoint-every-epochs", 2, "--bootstrap", 50]
+def features(submit, place, store):
+    status, told = submit("embed", "--store", store, "--out", place / "features")
+    assert status == 0, told
+    return place / "features"
+
+
+@pytest.fixture(scope="module")
+def trained(submit, place, store, features):
+    flags = ["--store", store, "--features", features, "--epochs", 4, "--checkpoint-every-epochs", 2, "--bootstrap", 50]
     status, told = submit("train", *flags, "--out", place / "train")
     assert status == 0, told
     return place / "train", told
@@ -74,7 +83,8 @@ def test_train_prints_the_table_and_leaves_what_the_contract_says(trained):
     assert {path.name for path in (out / "bundle").iterdir()} >= {
         "bundle.json", "adapter_model.safetensors", "adapter_config.json", "head.safetensors", "MODEL_CARD.md",
     }  # fmt: skip
-    assert "hemorrhage" in told
+    assert "Hemorrhage" in told
+    assert not (out / "features").exists()
     assert f"python jobs/serve.py --bundle {out}/bundle" in told
 
 
@@ -93,17 +103,7 @@ def test_evaluate_scores_each_test_series_once(submit, trained, store, place):
     assert "<html" in (place / "evaluation" / "report.html").read_text()
 
 
-def test_embed_then_train_from_its_features(submit, store, place):
-    status, told = submit("embed", "--store", store, "--out", place / "features")
-    assert status == 0, told
-    flags = ["--store", store, "--features", place / "features", "--epochs", 2, "--no-evaluate"]
-    status, told = submit("train", *flags, "--adapter", "mlp", "--out", place / "mlp")
-    assert status == 0, told
-    assert not (place / "mlp" / "features").exists()
-    assert summary(place / "mlp")["adapter"]["kind"] == "mlp"
-
-
-def test_tune_runs_trials_and_its_best_trains(submit, store, place):
+def test_tune_runs_trials_and_its_best_is_a_configuration_of_train(submit, store, place):
     flags = ["--store", store, "--trials", 4, "--epochs", 4, "--out", place / "tune"]
     status, told = submit("tune", *flags)
     assert status == 0, told
@@ -114,18 +114,16 @@ def test_tune_runs_trials_and_its_best_trains(submit, store, place):
     best = max(trials, key=lambda trial: float(trial["score"]))
     chosen = yaml.safe_load((place / "tune" / "best.yaml").read_text())
     assert chosen["learning_rate"] == pytest.approx(float(best["learning_rate"]))
-    flags = ["--config", place / "tune" / "best.yaml", "--epochs", 1, "--no-evaluate", "--out", place / "best"]
-    status, told = submit("train", *flags)
-    assert status == 0, told
+    assert parse(TrainConfig, ["--config", str(place / "tune" / "best.yaml")]).experts == chosen["experts"]
 
 
 def test_benchmark_makes_the_table(submit, store, place):
-    flags = ["--store", store, "--adapters", "none", "molre", "--seeds", 1, "--epochs", 2, "--bootstrap", 20]
+    flags = ["--store", store, "--adapters", "none", "--seeds", 1, "--epochs", 2, "--bootstrap", 20]
     status, told = submit("benchmark", *flags, "--out", place / "benchmark")
     assert status == 0, told
     assert (place / "benchmark" / "table.md").read_text() in told
     rows = list(csv.DictReader((place / "benchmark" / "results.csv").open()))
-    assert [row["adapter"] for row in rows] == ["none", "molre"]
+    assert [row["adapter"] for row in rows] == ["none"]
 
 
 def test_a_relative_path_is_refused_in_a_submitted_job(submit):
