@@ -42,12 +42,12 @@ def run(settings: Settings, *, host: str, port: int) -> None:
         if serve.status().applications:
             raise ConfigError("Ray Serve already runs on this cluster: add the application to it with serve deploy")
         stop = threading.Event()
+        for number in (signal.SIGINT, signal.SIGTERM):  # before the start, which takes a while and may be called off
+            signal.signal(number, lambda *_: stop.set())
         try:
             serve.start(http_options=HTTPOptions(host=host, port=port))
             serve.run(application, name=NAME, route_prefix="/")
             _answers(f"http://{_reachable(host)}:{port}/readyz")
-            for number in (signal.SIGINT, signal.SIGTERM):
-                signal.signal(number, lambda *_: stop.set())
             print(f"serving on http://{_reachable(host)}:{port}", flush=True)
             stop.wait()
             print("stopping", flush=True)
