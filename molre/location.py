@@ -103,10 +103,15 @@ class Location:
         aside = self.path
         if self.scheme == _LOCAL:
             aside = f"{parent}/.{self.name}.{uuid.uuid4().hex[:8]}.tmp"
-        with self.filesystem.open_output_stream(aside) as stream:
-            stream.write(data)
-        if aside != self.path:
-            Path(aside).replace(self.path)
+        try:
+            with self.filesystem.open_output_stream(aside) as stream:
+                stream.write(data)
+            if aside != self.path:
+                Path(aside).replace(self.path)
+        except OSError:
+            if aside != self.path:
+                Path(aside).unlink(missing_ok=True)
+            raise
 
     def delete(self) -> None:
         """Remove the file, or the folder with all it holds; nothing happens if it is absent."""

@@ -1,30 +1,48 @@
-"""Files of a folder, at any depth, gathered into studies and series."""
+"""Files of a tree, at any depth, gathered into studies and series.
+
+A `look` at a few thousand files gives a `Glimpse`, on any machine; `gather` puts glimpses together. What is kept
+of a study until it is read is small and packed, so that memory grows with studies and hardly with files.
+
+A file that cannot be read belongs where its folder belongs: to the series if all others of the folder are of one, to
+the study if they are of one. A study so is one row or one refusal, whatever befalls its files. Only where that does not
+tell are such files refused on their own, in one line for all of a folder with the same code.
+"""
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+import hashlib
+import pickle
+import zlib
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from molre.dicom.codes import refusal
-from molre.dicom.encoding import has_preamble, parse_head, read_head
+from molre.dicom.naming import Person
+from molre.dicom.sighting import Sighting, sighted
 from molre.errors import MolreError, Rejection
+from molre.location import Location
+from molre.tree import Entry, Tree
 
-SUFFIXES = frozenset({".dcm", ".dicom", ".ima"})
-"""Endings that claim a file to be DICOM, so that one which is not is reported."""
+LOOK_FILES = 2048
+"""Files of one look: a second's work."""
 
-DICOMDIR_CLASS = "1.2.840.10008.1.3.10"
-_PATIENT, _STUDY, _SERIES = 0x00100020, 0x0020000D, 0x0020000E
-_IDENTIFIERS = frozenset({_PATIENT, _STUDY, _SERIES})
+_SEVERAL = "\0several"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class SeriesFiles:
-    """Files of one series, in the order they were met."""
+    """Files of one series.
+
+    Attributes:
+        series_uid: Series Instance UID, as in the files; empty where none of the files could be read.
+        paths: in the order they were met.
+        fault: code and sentence of a file of the same folder that cannot be read and may be a part of the series.
+    """
 
     series_uid: str
     paths: tuple[Path, ...]
+    fault: tuple[str, str] | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -51,38 +69,294 @@ class StudyFiles:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Rejected:
-    """One refused file or study: a line of ``rejected.csv``."""
+    """Refused files that belong to no study: a line of ``rejected.csv``.
+
+    Attributes:
+        path: of the first, below the root.
+        code: reason.
+        sentence: the same in words.
+        files: how many.
+    """
 
     path: str
     code: str
     sentence: str
+    files: int = 1
+
+
+@dataclass(kw_only=True, slots=True)
+class Found:
+    """A study as met so far.
+
+    Attributes:
+        study_uid: as in the files.
+        patient_ids: every Patient ID met.
+        person: what paths must not show.
+        mark: sum of a hash of each file's name, size and time, whatever the order of looks; of its fault, too.
+        name: the first file's path below the root.
+        packed: of each look, file names by series, compressed.
+        faults: by series, code and sentence of a file that cannot be read; under no name where any series may lack it.
+    """
+
+    study_uid: str
+    patient_ids: tuple[str, ...] = ()
+    person: Person = field(default_factory=Person)
+    mark: int = 0
+    name: str = ""
+    packed: list[bytes] = field(default_factory=list)
+    faults: dict[str, tuple[str, str]] = field(default_factory=dict)
+
+    def add(self, other: Found) -> None:
+        """Join what a later look found of the same study."""
+        self.patient_ids = tuple(dict.fromkeys((*self.patient_ids, *other.patient_ids)))
+        self.person |= other.person
+        self.mark = (self.mark + other.mark) & _MARK_BITS
+        self.name = self.name or other.name
+        self.packed += other.packed
+
+    def names(self) -> dict[str, list[str]]:
+        """File names below the root by Series Instance UID, in the order they were met."""
+        series: dict[str, list[str]] = {}
+        for data in self.packed:
+            for uid, names in unpacked(data).items():
+                series.setdefault(uid, []).extend(names)
+        return series
+
+    def files(self, root: Path) -> StudyFiles:
+        """The study's files below a root folder."""
+        paths = {uid: tuple(root / name for name in names) for uid, names in self.names().items()}
+        return study_files(self.study_uid, self.patient_ids, paths, self.faults, self.name)
+
+    @property
+    def fingerprint(self) -> str:
+        """Changes when a file is added, removed, or written anew."""
+        return f"{self.mark:032x}"
+
+
+_MARK_BITS = (1 << 128) - 1
+
+
+def study_files(
+    study_uid: str,
+    patient_ids: Sequence[str],
+    paths: Mapping[str, tuple[Path, ...]],
+    faults: Mapping[str, tuple[str, str]],
+    name: str,
+) -> StudyFiles:
+    """A study from the paths and the faults of its series."""
+    uids = dict.fromkeys((*paths, *faults))
+    series = (SeriesFiles(series_uid=uid, paths=paths.get(uid, ()), fault=faults.get(uid)) for uid in uids)
+    return StudyFiles(study_uid=study_uid, patient_ids=tuple(patient_ids), series=tuple(series), name=name)
+
+
+def packed(series: dict[str, list[str]]) -> bytes:
+    """File names by series, compressed: names of one study differ by little."""
+    return zlib.compress(pickle.dumps(series), 1)
+
+
+def unpacked(data: bytes) -> dict[str, list[str]]:
+    """What `packed` took."""
+    return pickle.loads(zlib.decompress(data))  # noqa: S301 - packed by this process or its own worker
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """Some files of one folder.
+
+    Attributes:
+        folder: below the root.
+        start: place of the first among the folder's sorted files.
+        stop: place after the last.
+    """
+
+    folder: str
+    start: int
+    stop: int
+
+
+@dataclass(kw_only=True, slots=True)
+class Glimpse:
+    """What a look found; what travels from a worker.
+
+    Attributes:
+        studies: by Study Instance UID.
+        faults: files that cannot be read: name, code, sentence, mark.
+        holders: by folder, the one (study, series) that all its files are of; "several" in either place otherwise.
+        ignored: number of other files.
+        links: number of linked folders met, which are not entered.
+    """
+
+    studies: dict[str, Found] = field(default_factory=dict)
+    faults: list[tuple[str, str, str, int]] = field(default_factory=list)
+    holders: dict[str, tuple[str, str]] = field(default_factory=dict)
+    ignored: int = 0
+    links: int = 0
+
+    def hold(self, folder: str, study: str, series: str) -> None:
+        """Note that a folder holds a file of a series."""
+        was = self.holders.get(folder)
+        if was is None:
+            self.holders[folder] = (study, series)
+        elif was != (study, series):
+            self.holders[folder] = (study if was[0] == study else _SEVERAL, _SEVERAL)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Inventory:
-    """What a folder holds.
+    """What a tree holds.
 
     Attributes:
         studies: in the order of their first file.
-        rejected: files that claim to be DICOM and cannot be read.
+        rejected: files that claim to be DICOM, cannot be read, and belong to no study that could be.
         ignored: number of other files.
+        links: number of linked folders, which are not entered.
     """
 
     studies: list[StudyFiles]
     rejected: list[Rejected]
     ignored: int
+    links: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class _Entry:
-    path: Path
-    patient_id: str
-    study_uid: str
-    series_uid: str
+@dataclass(kw_only=True, slots=True)
+class Lot:
+    """Files for one look.
+
+    Attributes:
+        spans: about `LOOK_FILES` of them.
+        closed: folders that cannot be listed.
+        links: number of linked folders met.
+    """
+
+    spans: list[Span] = field(default_factory=list)
+    closed: list[str] = field(default_factory=list)
+    links: int = 0
+
+
+def lots(tree: Tree) -> Iterator[Lot]:
+    """All files of a tree, in order, as lots for one look each."""
+    lot, room = Lot(), LOOK_FILES
+    for folder in tree.folders():
+        lot.links += folder.links
+        if folder.closed:
+            lot.closed.append(folder.name)
+        start = 0
+        while start < folder.files:
+            stop = min(folder.files, start + room)
+            lot.spans.append(Span(folder.name, start, stop))
+            room -= stop - start
+            start = stop
+            if not room:
+                yield lot
+                lot, room = Lot(), LOOK_FILES
+    yield lot
+
+
+def look(lot: Lot, tree: Tree) -> Glimpse:
+    """Look at the first elements of some files."""
+    glimpse = Glimpse(links=lot.links)
+    for span in lot.spans:
+        _look_at(tree, tree.entries(span.folder)[span.start : span.stop], span.folder, glimpse)
+    for folder in lot.closed:
+        glimpse.faults.append((folder, "ENC_UNREADABLE", refusal("ENC_UNREADABLE").sentence, 0))
+    return glimpse
+
+
+def _look_at(tree: Tree, entries: Sequence[Entry], folder: str, glimpse: Glimpse) -> None:
+    """Add some files of one folder to a glimpse."""
+    series: dict[str, dict[str, list[str]]] = {}
+    for entry in entries:
+        try:
+            seen = sighted(tree, entry)
+        except Rejection as fault:
+            glimpse.faults.append((entry.name, fault.code, fault.sentence, _mark(entry, fault.code)))
+            continue
+        if seen is None:
+            glimpse.ignored += 1
+            continue
+        names = series.setdefault(seen.study_uid, {})
+        if not names.get(seen.series_uid):
+            glimpse.hold(folder, seen.study_uid, seen.series_uid)
+        names.setdefault(seen.series_uid, []).append(entry.name)
+        _note(glimpse, seen, entry)
+    for uid, names in series.items():
+        glimpse.studies[uid].packed.append(packed(names))
+
+
+def _note(glimpse: Glimpse, seen: Sighting, entry: Entry) -> None:
+    found = glimpse.studies.get(seen.study_uid)
+    if found is None:
+        found = glimpse.studies[seen.study_uid] = Found(study_uid=seen.study_uid, name=entry.name)
+    if seen.patient_id not in found.patient_ids:
+        found.patient_ids += (seen.patient_id,)
+    if not seen.person.words <= found.person.words or not found.person.texts:
+        found.person |= seen.person
+    found.mark = (found.mark + _mark(entry)) & _MARK_BITS
+
+
+def _mark(entry: Entry, code: str = "") -> int:
+    text = f"{entry.name}\0{entry.size}\0{entry.modified_ns}\0{code}".encode("utf-8", "surrogateescape")
+    return int.from_bytes(hashlib.blake2b(text, digest_size=16).digest(), "big")
+
+
+@dataclass(kw_only=True, slots=True)
+class Gathered:
+    """Glimpses put together.
+
+    Attributes:
+        studies: in the order of their first file.
+        rejected: what belongs to no study.
+        ignored: number of other files.
+        links: number of linked folders, which are not entered.
+    """
+
+    studies: list[Found]
+    rejected: list[Rejected]
+    ignored: int
+    links: int
+
+
+def gather(glimpses: Iterable[Glimpse]) -> Gathered:
+    """All studies of a tree, from glimpses of all its files in their order."""
+    whole = Glimpse()
+    for glimpse in glimpses:
+        whole.ignored += glimpse.ignored
+        whole.links += glimpse.links
+        whole.faults += glimpse.faults
+        for folder, holder in glimpse.holders.items():
+            whole.hold(folder, *holder)
+        for uid, found in glimpse.studies.items():
+            if uid in whole.studies:
+                whole.studies[uid].add(found)
+            else:
+                whole.studies[uid] = found
+    rejected, studies = _attached(whole), list(whole.studies.values())
+    return Gathered(studies=studies, rejected=rejected, ignored=whole.ignored, links=whole.links)
+
+
+def _attached(whole: Glimpse) -> list[Rejected]:
+    """Give unreadable files to the study of their folder; returns what is left, a line for each folder and code."""
+    alone: dict[tuple[str, str], list[tuple[str, str]]] = {}
+    for name, code, sentence, mark in whole.faults:
+        folder = name.rpartition("/")[0]
+        study, series = whole.holders.get(folder, (_SEVERAL, _SEVERAL))
+        if study == _SEVERAL or code == "ENC_ARCHIVE":
+            alone.setdefault((folder, code), []).append((name, sentence))
+            continue
+        found = whole.studies[study]
+        found.faults.setdefault("" if series == _SEVERAL else series, (code, sentence))
+        found.mark = (found.mark + mark) & _MARK_BITS
+    return [_line(code, files) for (_, code), files in alone.items()]
+
+
+def _line(code: str, files: Sequence[tuple[str, str]]) -> Rejected:
+    name, sentence = files[0]
+    more = f", and so do {len(files) - 1} more files of this folder" if len(files) > 1 else ""
+    return Rejected(path=name, code=code, sentence=f"{sentence}{more}", files=len(files))
 
 
 def scan(root: Path | str) -> Inventory:
-    """Every study below a folder; sorted order, so that two scans of the same files agree.
+    """Every study below a local folder; sorted order, so that two scans of the same files agree.
 
     Raises:
         MolreError: the folder is absent.
@@ -90,80 +364,23 @@ def scan(root: Path | str) -> Inventory:
     root = Path(root)
     if not root.exists():
         raise MolreError(f"no such folder: {root}")
-    return scan_files(_walk(root), root if root.is_dir() else root.parent)
+    tree = Tree(Location.of(root))
+    gathered = gather(look(lot, tree) for lot in lots(tree))
+    return _inventory(gathered, root if root.is_dir() else root.parent)
 
 
 def scan_files(paths: Iterable[Path], root: Path) -> Inventory:
     """Every study among the given files; ``root`` is what their names in reports are relative to."""
-    studies: dict[str, list[_Entry]] = {}
-    rejected: list[Rejected] = []
-    ignored = 0
+    glimpse, tree = Glimpse(), Tree(Location.of(root))
+    folders: dict[str, list[Entry]] = {}
     for path in paths:
-        try:
-            entry = _entry(path)
-        except Rejection as fault:
-            rejected.append(Rejected(path=_name(path, root), code=fault.code, sentence=fault.sentence))
-            continue
-        if entry is None:
-            ignored += 1
-        else:
-            studies.setdefault(entry.study_uid, []).append(entry)
-    found = [_study(entries, root) for entries in studies.values()]
-    return Inventory(studies=found, rejected=rejected, ignored=ignored)
+        name, about = path.absolute().relative_to(tree.root.path).as_posix(), path.stat()
+        folders.setdefault(name.rpartition("/")[0], []).append(Entry(name, about.st_size, about.st_mtime_ns))
+    for folder, entries in folders.items():
+        _look_at(tree, entries, folder, glimpse)
+    return _inventory(gather([glimpse]), root)
 
 
-def _walk(root: Path) -> Iterator[Path]:
-    """Files in sorted order. Linked folders are not entered: they could lead in circles or out of the archive."""
-    if root.is_file():
-        yield root
-    for folder, folders, names in os.walk(root):
-        folders.sort()
-        yield from (Path(folder) / name for name in sorted(names))
-
-
-def _name(path: Path, root: Path) -> str:
-    return path.relative_to(root).as_posix() if path.is_relative_to(root) else path.name
-
-
-def _entry(path: Path) -> _Entry | None:
-    """The file's place among studies; none for a file that does not claim to be DICOM.
-
-    Raises:
-        Rejection: the file claims to be DICOM and cannot be read.
-    """
-    # "._name" is what macOS writes beside each file of an archive.
-    claims = path.suffix.lower() in SUFFIXES and not path.name.startswith("._")
-    try:
-        data, is_all = read_head(path)
-    except Rejection:
-        if claims:
-            raise
-        return None
-    if not has_preamble(data) and not _looks_raw(data):
-        if claims:
-            raise refusal("ENC_NOT_DICOM")
-        return None
-    parsed = parse_head(path, data, is_all, _IDENTIFIERS, _SERIES + 1)
-    if parsed.media_class == DICOMDIR_CLASS:
-        return None
-    patient_id, study_uid, series_uid = (parsed.elements.text(tag) for tag in (_PATIENT, _STUDY, _SERIES))
-    if study_uid and series_uid:
-        return _Entry(path, patient_id, study_uid, series_uid)
-    raise refusal("SER_NO_UID" if parsed.elements.stopped else "ENC_TRUNCATED")
-
-
-def _looks_raw(data: bytes) -> bool:
-    """Whether the bytes start as a dataset without preamble does: group 2 or 8, then a small element number."""
-    return data[:2] in (b"\x02\x00", b"\x08\x00") and data[3:4] in (b"\x00", b"\x01")
-
-
-def _study(entries: list[_Entry], root: Path) -> StudyFiles:
-    series: dict[str, list[Path]] = {}
-    for entry in entries:
-        series.setdefault(entry.series_uid, []).append(entry.path)
-    return StudyFiles(
-        study_uid=entries[0].study_uid,
-        patient_ids=tuple(dict.fromkeys(entry.patient_id for entry in entries)),
-        series=tuple(SeriesFiles(series_uid=uid, paths=tuple(paths)) for uid, paths in series.items()),
-        name=_name(entries[0].path, root),
-    )
+def _inventory(gathered: Gathered, root: Path) -> Inventory:
+    studies = [found.files(root) for found in gathered.studies]
+    return Inventory(studies=studies, rejected=gathered.rejected, ignored=gathered.ignored, links=gathered.links)

@@ -66,21 +66,12 @@ def quiet() -> Iterator[None]:
         yield
 
 
-def read_head(path: Path) -> tuple[bytes, bool]:
-    """The first part of a file, and whether that is all of it.
+def read_head(path: Path, count: int = HEAD_BYTES) -> bytes:
+    """The first bytes of a file; all of it if it is shorter.
 
     Raises:
         Rejection: ENC_EMPTY, ENC_UNREADABLE, ENC_TOO_MANY_BYTES.
     """
-    return _read(path, HEAD_BYTES)
-
-
-def read_whole(path: Path) -> bytes:
-    """All of a file; raises as `read_head` does."""
-    return _read(path, -1)[0]
-
-
-def _read(path: Path, count: int) -> tuple[bytes, bool]:
     try:
         about = path.stat()
         # Opening a pipe or a device would wait for ever.
@@ -94,7 +85,12 @@ def _read(path: Path, count: int) -> tuple[bytes, bool]:
         raise refusal("ENC_UNREADABLE") from None
     if not data:
         raise refusal("ENC_EMPTY")
-    return data, len(data) >= about.st_size
+    return data
+
+
+def read_whole(path: Path) -> bytes:
+    """All of a file; raises as `read_head` does."""
+    return read_head(path, -1)
 
 
 def has_preamble(data: bytes) -> bool:
@@ -108,14 +104,9 @@ def parse_file(path: Path, wanted: frozenset[int], last_tag: int) -> Parsed:
     Raises:
         Rejection: ENC_*.
     """
-    data, is_all = read_head(path)
-    return parse_head(path, data, is_all, wanted, last_tag)
-
-
-def parse_head(path: Path, data: bytes, is_all: bool, wanted: frozenset[int], last_tag: int) -> Parsed:
-    """As `parse_file`, with the first part of the file at hand."""
+    data = read_head(path)
     parsed = parse(data, wanted, last_tag)
-    if parsed.elements.stopped or is_all:
+    if parsed.elements.stopped or len(data) < HEAD_BYTES:
         return parsed
     return parse(read_whole(path), wanted, last_tag)
 

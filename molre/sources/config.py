@@ -31,11 +31,17 @@ class IngestConfig:
     """Seed of the phantom cohort."""
     key_file: str | None = None
     """Key of the pseudonyms, made if absent; by default ~/.molre/pseudonym.key. The phantom has a public key."""
+    linkage: str | None = None
+    """File that says which study had which files, readable by its owner only and as secret as the archive; none by
+    default."""
     rows_per_part: int = 16
     """Most studies in one Arrow file; a file is written by one worker."""
     split: tuple[float, float, float] = (0.6, 0.1, 0.3)
     """Share of the patients in train, val and test, so much to test that a small cohort has positives of most findings
     to measure on; a column split in the labels wins."""
+
+    splits_from: str | None = None
+    """Path or URI of a store whose patients keep the side they have there; by default the store that is filled."""
 
     def __post_init__(self) -> None:
         self.filling()
@@ -55,4 +61,9 @@ class IngestConfig:
         """
         train, val, test = self.split
         fractions = SplitFractions(train=train, val=val, test=test)
-        return FillConfig(grid=grid_named(self.grid), fractions=fractions, rows_per_part=self.rows_per_part)
+        return FillConfig(
+            grid=grid_named(self.grid),
+            fractions=fractions,
+            rows_per_part=self.rows_per_part,
+            splits_from=self.splits_from,
+        )

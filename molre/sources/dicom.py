@@ -1,9 +1,12 @@
-"""A folder of DICOM files at any depth, and optionally a CSV of labels."""
+"""A tree of DICOM files, local or remote, and optionally a table of labels."""
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Callable, Iterator, Mapping
+import functools
+import pickle
+import time
+import zlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -11,11 +14,22 @@ from typing import Any
 import numpy as np
 from jaxtyping import Int8
 
-from molre.dicom import Pseudonymiser, StudyFiles, read_study, scan
-from molre.errors import ConfigError
+from molre.dicom import Pseudonymiser, StudyFiles, read_study
+from molre.dicom.discovery import Found, Gathered, Glimpse, gather, look, lots, study_files
+from molre.dicom.naming import Person, masked
+from molre.dicom.codes import refusal
+from molre.errors import ConfigError, Rejection, StoreError
+from molre.findings import label_vector
 from molre.location import Location
-from molre.sources.labels import LabelTable, read_labels
+from molre.sources.labels import Labelling, LabelTable
+from molre.sources.linkage import Link, write_linkage
+from molre.tree import Tree
 from molre.volume import Grid, Volume, resample
+
+FEW_LOTS = 2
+"""Lots of files that are looked at in this process: handing them to workers would take longer."""
+
+TELL_EVERY_S = 5.0
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -24,12 +38,11 @@ class DicomCase:
 
     Attributes:
         study: pseudonym; likewise ``patient``.
-        path: its first file, relative to the root.
+        path: its first file, relative to the root, without what it repeats of the header.
         fingerprint: of its files' names, sizes and times.
-        labels: what the CSV knows of it.
-        split: what the CSV prescribes.
-        files: what the scan found.
-        series: pseudonym by SeriesInstanceUID, so that no worker needs the key.
+        labels: what the tables know of it.
+        split: what they prescribe.
+        files: `_Files`, packed: it is kept for every study until the study is read.
     """
 
     study: str
@@ -38,8 +51,24 @@ class DicomCase:
     fingerprint: str
     labels: Int8[np.ndarray, "findings"]
     split: str | None
-    files: StudyFiles = field(repr=False)
-    series: Mapping[str, str] = field(repr=False)
+    files: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class _Files:
+    """What a worker needs to read a study, without needing the key."""
+
+    study_uid: str
+    patient_ids: tuple[str, ...]
+    names: Mapping[str, Sequence[str]]
+    faults: Mapping[str, tuple[str, str]]
+    pseudonyms: Mapping[str, str]
+
+    def at(self, paths: Sequence[Path]) -> StudyFiles:
+        """The study, its files being at the given paths, in the order of ``names``."""
+        given = iter(paths)
+        series = {uid: tuple(next(given) for _ in names) for uid, names in self.names.items()}
+        return study_files(self.study_uid, self.patient_ids, series, self.faults, "")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -63,7 +92,7 @@ class DicomFound:
 
     Attributes:
         cases: studies to read.
-        refused: files that claim to be DICOM and cannot be read: path relative to the root, code, sentence.
+        refused: files that cannot be read and belong to none of them: path relative to the root, code, sentence.
         counts: for the manifest.
     """
 
@@ -77,78 +106,130 @@ class DicomSource:
     """A cohort as a DICOM tree.
 
     Attributes:
-        root: folder searched at any depth.
+        root: folder or URI searched at any depth.
         pseudonymiser: makes what names patients, studies and series; made for the search only, so that the key stays
             on the machine of the job.
-        labels: path or URI of the labels CSV; without one every label is unknown.
+        labelling: makes the cohort's tables, likewise for the search only; without them every label is unknown.
         name: what the manifest calls the source.
+        masks: whether paths are shown without what they repeat of a header; public cohorts have nothing to hide.
+        linkage: file that says which study was which, the only one that does; none by default.
     """
 
     root: str
     pseudonymiser: Callable[[], Pseudonymiser]
-    labels: str | None = None
+    labelling: Callable[[], Labelling] = LabelTable
     name: str = "dicom"
+    masks: bool = True
+    linkage: Path | None = None
 
     def prepare(self, spread: Callable[..., Iterator[tuple[Any, Any]]]) -> None:
         """Nothing: the files are there."""
 
-    def find(self) -> DicomFound:
+    def find(self, spread: Callable[..., Iterator[tuple[Any, Any]]]) -> DicomFound:
         """Look for studies, and match them with the labels.
 
         Raises:
-            ConfigError: the root is absent or remote or holds no DICOM file, or the labels are wrong.
+            ConfigError: the root is absent or holds no DICOM file, or the labels are wrong.
         """
-        table = read_labels(self.labels) if self.labels else LabelTable()
-        inventory = scan(self._folder())
-        if not inventory.studies and not inventory.rejected:
-            raise ConfigError(f"no DICOM files under {self.root} ({inventory.ignored} other files)")
-        studies = inventory.studies
+        labelling, tree = self.labelling(), self._tree()
+        if not tree.root.exists():
+            raise ConfigError(f"no such folder: {tree.root}")
+        gathered = _looked(tree, spread)
+        if not gathered.studies and not gathered.rejected:
+            raise ConfigError(f"no DICOM files under {self.root} ({gathered.ignored} other files)")
         name = self.pseudonymiser().of
-        unmatched = table.unmatched([study.study_uid for study in studies], [study.patient_id for study in studies])
-        return DicomFound(
-            cases=tuple(_case(study, table, name) for study in studies),
-            refused=tuple((file.path, file.code, file.sentence) for file in inventory.rejected),
-            counts={"ignored_files": inventory.ignored, "label_rows_unmatched": unmatched},
-        )
+        shown = functools.partial(masked, secret=lambda part: name(part, "path")) if self.masks else _plain
+        cases = tuple(_case(found, labelling, name, shown) for found in gathered.studies)
+        refused = tuple((shown(line.path, None), line.code, line.sentence) for line in gathered.rejected)
+        if self.linkage is not None:
+            write_linkage(self.linkage, _links(cases, gathered, refused))
+        counts = {
+            "rejected_files": sum(line.files for line in gathered.rejected),
+            "ignored_files": gathered.ignored,
+            "linked_folders": gathered.links,
+            "label_rows_unmatched": labelling.unmatched(),
+        }
+        return DicomFound(cases=cases, refused=refused, counts=counts)
 
     def read(self, case: DicomCase, grid: Grid) -> DicomSample:
         """The chosen series of a study, on the grid.
 
         Raises:
             Rejection: it cannot become a right volume.
+            StoreError: the whole cohort is out of reach.
         """
-        series = read_study(case.files)
+        files: _Files = pickle.loads(zlib.decompress(case.files))  # noqa: S301 - packed by the job itself
+        names = [name for series in files.names.values() for name in series]
+        tree = self._tree()
+        try:
+            with tree.brought(names) as paths:
+                series = read_study(files.at(paths))
+        except (OSError, Rejection) as fault:
+            if isinstance(fault, Rejection) and fault.code != "ENC_UNREADABLE":
+                raise
+            # A lost mount or network would refuse all studies that are left, and for good.
+            if not tree.is_there():
+                raise StoreError(f"{self.root} is out of reach: run the same command again when it is back") from None
+            raise refusal("ENC_UNREADABLE") from None
         volume = resample(series.stack, grid)
-        return DicomSample(volume=volume, series=case.series[series.series_uid], attributes=series.attributes)
+        return DicomSample(volume=volume, series=files.pseudonyms[series.series_uid], attributes=series.attributes)
 
-    def _folder(self) -> Path:
-        folder = Location.of(self.root).local
-        if folder is None:
-            raise ConfigError(f"the root {self.root} is remote: DICOM files are read from a local or mounted folder")
-        if not folder.exists():
-            raise ConfigError(f"no such folder: {folder}")
-        return folder
+    def _tree(self) -> Tree:
+        return Tree(Location.of(self.root))
 
 
-def _case(files: StudyFiles, table: LabelTable, name: Callable[[str, str], str]) -> DicomCase:
+def _looked(tree: Tree, spread: Callable[..., Iterator[tuple[Any, Any]]]) -> Gathered:
+    """All files looked at, by the cluster where there are many."""
+    every = list(lots(tree))
+    if len(every) <= FEW_LOTS:
+        return gather(look(lot, tree) for lot in every)
+    glimpses: dict[int, Glimpse] = {}
+    told = time.monotonic()
+    numbered = list(enumerate(every))
+    for (number, _), glimpse in spread(functools.partial(_look, tree=tree), numbered):
+        glimpses[number] = glimpse
+        if time.monotonic() - told > TELL_EVERY_S or len(glimpses) == len(every):
+            told = time.monotonic()
+            print(f"looked through {len(glimpses) / len(every):.0%} of the files", flush=True)
+    return gather(glimpses.pop(number) for number in range(len(every)))
+
+
+def _look(numbered: tuple[int, Any], tree: Tree) -> Glimpse:
+    return look(numbered[1], tree)
+
+
+def _plain(path: str, _person: Person | None) -> str:
+    return path
+
+
+def _case(
+    found: Found,
+    labelling: Labelling,
+    name: Callable[[str, str], str],
+    shown: Callable[[str, Person | None], str],
+) -> DicomCase:
+    names = found.names()
+    study = found.files(Path())
+    known = labelling.known(study)
     # Without a Patient ID each study counts as a patient; one patient of all would put them into one split.
-    person = files.patient_id or files.study_uid
+    person = known.patient or study.patient_id or study.study_uid
+    pseudonyms = {uid: name(uid, "series") for uid in names}
+    files = _Files(study.study_uid, study.patient_ids, names, found.faults, pseudonyms)
     return DicomCase(
-        study=name(files.study_uid, "study"),
+        study=name(study.study_uid, "study"),
         patient=name(person, "patient"),
-        path=files.name,
-        fingerprint=_fingerprint(files),
-        labels=table.labels(files.study_uid, files.patient_id),
-        split=table.split(files.study_uid, files.patient_id),
-        files=files,
-        series={series.series_uid: name(series.series_uid, "series") for series in files.series},
+        path=shown(found.name, found.person),
+        fingerprint=found.fingerprint,
+        labels=label_vector(known.labels),
+        split=known.split,
+        files=zlib.compress(pickle.dumps(files), 1),
     )
 
 
-def _fingerprint(files: StudyFiles) -> str:
-    """Changes when a file is added, removed, or written anew."""
-    told = hashlib.sha256()
-    for path in (path for series in files.series for path in series.paths):
-        state = path.stat()
-        told.update(f"{path.name}\0{state.st_size}\0{state.st_mtime_ns}\0".encode("utf-8", "surrogateescape"))
-    return told.hexdigest()
+def _links(
+    cases: Sequence[DicomCase], gathered: Gathered, refused: Sequence[tuple[str, str, str]]
+) -> Iterator[Link]:
+    for case, found in zip(cases, gathered.studies, strict=True):
+        yield Link(case.study, case.path, found.name)
+    for (shown, _, _), line in zip(refused, gathered.rejected, strict=True):
+        yield Link("", shown, line.path)

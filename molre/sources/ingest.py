@@ -25,5 +25,6 @@ def ingest(config: IngestConfig) -> Store:
         store=place(config.store),
         root=place(config.root) if config.root else None,
         labels=place(config.labels) if config.labels else None,
+        splits_from=place(config.splits_from) if config.splits_from else None,
     )
     return fill(source_of(config), config.store, config.filling())

@@ -8,12 +8,11 @@ import io
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Protocol, runtime_checkable
 
-import numpy as np
-from jaxtyping import Int8
-
+from molre.dicom import StudyFiles
 from molre.errors import ConfigError
-from molre.findings import KEYS, UNKNOWN, label_vector
+from molre.findings import KEYS, UNKNOWN
 from molre.location import Location
 from molre.store.schema import SPLITS
 
@@ -24,15 +23,28 @@ _VALUES = {"1": 1, "0": 0, "-1": UNKNOWN, "": UNKNOWN}
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Known:
-    """What one row of the CSV says.
+    """What a cohort's tables say of one study.
 
     Attributes:
-        labels: by finding key; blank cells are absent.
+        labels: by finding key; what is absent is unknown.
         split: the prescribed split, if there is one.
+        patient: who was scanned, where the tables know better than the files.
     """
 
     labels: Mapping[str, int] = field(default_factory=dict)
     split: str | None = None
+    patient: str | None = None
+
+
+@runtime_checkable
+class Labelling(Protocol):
+    """A cohort's tables, asked study by study."""
+
+    def known(self, study: StudyFiles) -> Known:
+        """What the tables say of a study."""
+
+    def unmatched(self) -> int:
+        """Number of studies (or patients) of the tables that nobody has asked for so far."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -46,24 +58,26 @@ class LabelTable:
 
     by_study: Mapping[str, Known] = field(default_factory=dict)
     by_patient: Mapping[str, Known] = field(default_factory=dict)
+    _asked: set[tuple[str, str]] = field(default_factory=set, repr=False)
 
-    def labels(self, study: str, patient: str) -> Int8[np.ndarray, "findings"]:
-        """Labels of a study: its patient's row, and over it its own."""
-        return label_vector({**self._patient(patient).labels, **self._study(study).labels})
+    def known(self, study: StudyFiles) -> Known:
+        """What the rows say: the patient's row, and over it the study's own."""
+        return self.of(study.study_uid, study.patient_id)
 
-    def split(self, study: str, patient: str) -> str | None:
-        """The split prescribed for a study, its own row before its patient's."""
-        return self._study(study).split or self._patient(patient).split
+    def of(self, study: str, patient: str) -> Known:
+        """What the rows say of a study by its name and its patient's."""
+        own, shared = self.by_study.get(study), self.by_patient.get(patient)
+        self._asked.update({(STUDY, study)} if own else (), {(PATIENT, patient)} if shared else ())
+        own, shared = own or Known(), shared or Known()
+        return Known(
+            labels={**shared.labels, **own.labels},
+            split=own.split or shared.split,
+            patient=own.patient,
+        )
 
-    def unmatched(self, studies: Sequence[str], patients: Sequence[str]) -> int:
-        """Number of rows whose study or patient is not in the archive."""
-        return len(set(self.by_study) - set(studies)) + len(set(self.by_patient) - set(patients))
-
-    def _study(self, study: str) -> Known:
-        return self.by_study.get(study, Known())
-
-    def _patient(self, patient: str) -> Known:
-        return self.by_patient.get(patient, Known())
+    def unmatched(self) -> int:
+        """Number of rows whose study or patient nobody has asked for so far."""
+        return len(self.by_study) + len(self.by_patient) - len(self._asked)
 
 
 def read_labels(place: str | Path | Location) -> LabelTable:
@@ -145,7 +159,7 @@ def _known(row: Mapping[str, str], where: str) -> Known:
     if split is not None and split not in SPLITS:
         raise ConfigError(f"{where}: the split must be {', '.join(SPLITS)} or blank")
     labels = {key: _value(text, f"{where}, column {key}") for key, text in row.items() if key in KEYS and text}
-    return Known(labels=labels, split=split)
+    return Known(labels=labels, split=split, patient=(row.get(PATIENT) or None) if row.get(STUDY) else None)
 
 
 def _value(text: str, where: str) -> int:

@@ -30,6 +30,7 @@ from molre.phantom import (
     write_study,
 )
 from molre.sources.dicom import DicomCase, DicomFound, DicomSample, DicomSource
+from molre.sources.labels import read_labels
 from molre.volume import Grid
 
 PUBLIC_KEY = b"molre phantom, nobody to protect"
@@ -70,18 +71,22 @@ class PhantomSource:
         if not self.montage.exists():
             self._draw(spread, cohort)
 
-    def find(self) -> DicomFound:
+    def find(self, spread: Callable[..., Iterator[tuple[Any, Any]]]) -> DicomFound:
         """The studies on disk, exactly as any DICOM archive is searched."""
-        return self._dicom().find()
+        return self._dicom().find(spread)
 
     def read(self, case: DicomCase, grid: Grid) -> DicomSample:
         """One study, exactly as any DICOM study is read."""
         return self._dicom().read(case, grid)
 
     def _dicom(self) -> DicomSource:
-        labels = str(self.root / "labels.csv")
-        pseudonymiser = functools.partial(Pseudonymiser, PUBLIC_KEY)
-        return DicomSource(root=str(self.root / "dicom"), labels=labels, pseudonymiser=pseudonymiser, name=self.name)
+        return DicomSource(
+            root=str(self.root / "dicom"),
+            pseudonymiser=functools.partial(Pseudonymiser, PUBLIC_KEY),
+            labelling=functools.partial(read_labels, self.root / "labels.csv"),
+            name=self.name,
+            masks=False,
+        )
 
     def _claim(self, cohort: CohortConfig) -> None:
         """Refuse a root with another cohort, and clear what a killed run left half written."""

@@ -11,6 +11,7 @@ from molre.errors import ConfigError
 from molre.location import Location, home
 from molre.sources.config import IngestConfig
 from molre.sources.dicom import DicomSource
+from molre.sources.labels import LabelTable, read_labels
 from molre.sources.phantom import PhantomSource
 from molre.store.cohort import Source
 
@@ -18,9 +19,14 @@ from molre.store.cohort import Source
 def _dicom(config: IngestConfig) -> Source:
     if config.root is None:
         raise ConfigError("--source dicom needs --root, the folder of the DICOM files")
-    key_file = Path(config.key_file).expanduser() if config.key_file else Path.home() / ".molre" / "pseudonym.key"
-    pseudonymiser = functools.partial(_pseudonymiser, key_file)
-    return DicomSource(root=config.root, labels=config.labels, pseudonymiser=pseudonymiser)
+    labelling = functools.partial(read_labels, config.labels) if config.labels else LabelTable
+    linkage = Path(config.linkage).expanduser() if config.linkage else None
+    pseudonymiser = functools.partial(_pseudonymiser, _key_file(config))
+    return DicomSource(root=config.root, pseudonymiser=pseudonymiser, labelling=labelling, linkage=linkage)
+
+
+def _key_file(config: IngestConfig) -> Path:
+    return Path(config.key_file).expanduser() if config.key_file else Path.home() / ".molre" / "pseudonym.key"
 
 
 def _pseudonymiser(key_file: Path) -> Pseudonymiser:

@@ -63,7 +63,7 @@ class Found(Protocol):
 
     @property
     def cases(self) -> Sequence[Case]:
-        """Studies to read."""
+        """Studies to read, in an order that new studies leave as it is, as far as the cohort has one."""
 
     @property
     def refused(self) -> Sequence[tuple[str, str, str]]:
@@ -71,7 +71,7 @@ class Found(Protocol):
 
     @property
     def counts(self) -> Mapping[str, int]:
-        """Counts for the manifest, such as ``ignored_files``."""
+        """Counts for the manifest, ``rejected_files`` and ``ignored_files`` among them."""
 
 
 @runtime_checkable
@@ -85,8 +85,8 @@ class Source(Protocol):
     def prepare(self, spread: Callable[..., Iterator[tuple[Any, Any]]]) -> None:
         """Make what is to be found, if the source makes its cohort itself."""
 
-    def find(self) -> Found:
-        """Look for studies under the root, without reading voxels."""
+    def find(self, spread: Callable[..., Iterator[tuple[Any, Any]]]) -> Found:
+        """Look for studies under the root, without reading voxels; ``spread`` looks in many places at once."""
 
     def read(self, case: Any, grid: Grid) -> Sample:
         """Read one study; raises Rejection where it cannot become a right volume."""

@@ -34,6 +34,11 @@ class Part:
     sha256: str
 
 
+def number_of(part: Part) -> int:
+    """The number in a part's name."""
+    return int(part.name.removeprefix("part-").removesuffix(".arrow"))
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Manifest:
     """The contents of ``manifest.json``.
@@ -64,6 +69,11 @@ class Manifest:
     def rows(self) -> int:
         """Series in all parts."""
         return sum(part.rows for part in self.parts)
+
+    @property
+    def files(self) -> tuple[Part, ...]:
+        """Every file that the manifest names, the index among them."""
+        return (self.index, *self.parts)
 
     def write(self, folder: Location) -> None:
         """Write the manifest, which makes the store complete."""

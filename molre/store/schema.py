@@ -31,6 +31,7 @@ ATTRIBUTES: dict[str, pa.DataType] = {
     "coverage_mm": pa.float32(),
     "slice_count": pa.int32(),
     "choice": pa.string(),
+    "passed_over": pa.list_(pa.string()),
     "repairs": pa.list_(pa.string()),
 }
 """How the series was acquired, why it was chosen in its study, and what was mended in it; null where not known."""

@@ -2,13 +2,15 @@
 
 A part is written aside, hashed and renamed; then its receipt (``part-00000.json``) says which studies it covers. A
 part without a receipt was never finished and is written again. Index, ``rejected.csv`` and, last of all, the manifest
-follow when every study is covered by a receipt.
+follow when every study is covered by a receipt. What an earlier manifest names stays until then, so that the earlier
+store can be read until the new one takes its place.
 """
 
 from __future__ import annotations
 
 import contextlib
 import csv
+import hashlib
 import io
 import json
 import os
@@ -24,16 +26,16 @@ from pyarrow.fs import FileSelector
 
 from molre.location import Location
 from molre.store.attempts import notes
-from molre.store.manifest import MANIFEST, Part
+from molre.store.manifest import Part
 from molre.store.parts import light_rows
 from molre.store.reader import digest
 from molre.store.schema import Row, light_schema, record_batch, schema_of
 from molre.volume import Grid
 
-INDEX = "index.arrow"
 REJECTED = "rejected.csv"
 _ASIDE = ".molre-"
 _RECEIPT = re.compile(r"part-(\d{5,})\.json")
+_OURS = re.compile(r"part-\d{5,}\.(arrow|json)|index-[0-9a-f]{12}\.arrow")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -137,7 +139,10 @@ def _publish(file: Path, target: Location) -> None:
 
 
 def write_index(folder: Location, grid: Grid, parts: Sequence[Part]) -> Part:
-    """Write all rows of the parts without their voxels as one file."""
+    """Write all rows of the parts without their voxels as one file.
+
+    Its name tells its content, so that a new index never takes the place of the one that the manifest still names.
+    """
     schema = light_schema(grid)
     batches = [batch for part in parts for batch in light_rows(folder, part, grid)]
     table = pa.Table.from_batches(batches, schema=schema).combine_chunks()
@@ -145,9 +150,10 @@ def write_index(folder: Location, grid: Grid, parts: Sequence[Part]) -> Part:
     with pa.ipc.new_file(sink, schema) as stream:
         stream.write_table(table)
     data = sink.getvalue().to_pybytes()
-    index = folder / INDEX
-    index.write_bytes(data)
-    return Part(name=INDEX, rows=table.num_rows, bytes=len(data), sha256=digest(index))
+    sha256 = hashlib.sha256(data).hexdigest()
+    index = Part(name=f"index-{sha256[:12]}.arrow", rows=table.num_rows, bytes=len(data), sha256=sha256)
+    (folder / index.name).write_bytes(data)
+    return index
 
 
 def write_rejected(folder: Location, refused: Iterable[Refused]) -> Location:
@@ -185,18 +191,20 @@ def _sizes(folder: Location) -> Mapping[str, int]:
     return {info.base_name: info.size for info in folder.filesystem.get_file_info(selector) if info.is_file}
 
 
-def keep_only(folder: Location, kept: Sequence[Receipt]) -> None:
-    """Remove parts, receipts and temporary files of earlier runs that are not to be kept.
+def keep_only(folder: Location, parts: Iterable[Part], kept: Iterable[Receipt]) -> None:
+    """Remove what earlier runs left: parts, receipts, indexes and temporary files that are not named.
 
-    The manifest goes first where anything it may list goes, so that no reader meets a store that lacks a part.
+    Args:
+        folder: the store.
+        parts: files that the manifest names.
+        kept: receipts that stay, with their parts.
     """
-    stay = {part_name(receipt.number) for receipt in kept if receipt.part}
-    stay |= {f"part-{receipt.number:05d}.json" for receipt in kept}
-    gone = [name for name in _sizes(folder) if re.fullmatch(r"part-\d{5,}\.(arrow|json)", name) and name not in stay]
-    if gone:
-        (folder / MANIFEST).delete()
-    for name in gone:
-        (folder / name).delete()
+    stay = {part.name for part in parts}
+    for receipt in kept:
+        stay |= {f"part-{receipt.number:05d}.json"} | ({receipt.part.name} if receipt.part else set())
+    for name in _sizes(folder):
+        if _OURS.fullmatch(name) and name not in stay:
+            (folder / name).delete()
     sweep(folder)
 
 

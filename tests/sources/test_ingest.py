@@ -96,9 +96,10 @@ def test_what_travels_to_workers_holds_no_key(archive, tmp_path):
     import pickle
 
     from molre.sources.registry import source_of
+    from molre.store.spread import spread
 
     source = source_of(dicom(archive, tmp_path))
-    cases = source.find().cases
+    cases = source.find(spread).cases
     key = (tmp_path / "key").read_bytes()
     assert key not in pickle.dumps((source, cases))
 

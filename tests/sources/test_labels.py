@@ -3,8 +3,8 @@
 import pytest
 
 from molre.errors import ConfigError
-from molre.findings import KEYS, index
-from molre.sources.labels import read_labels
+from molre.findings import KEYS
+from molre.sources.labels import Known, read_labels
 
 A, B = KEYS[0], KEYS[7]
 
@@ -15,13 +15,12 @@ def table(tmp_path, text, encoding="utf-8"):
 
 
 def test_rows_by_study_and_by_patient_add_up(tmp_path):
-    read = table(tmp_path, f"study,patient,{A},{B},split\n1.2,,1,,\n,P7,0,-1,test\n1.4,P7,,1.0,val\n")
-    assert read.labels("1.2", "P1")[[index(A), index(B)]].tolist() == [1, -1]
-    assert read.labels("1.3", "P7")[[index(A), index(B)]].tolist() == [0, -1]
-    assert read.labels("1.4", "P7")[[index(A), index(B)]].tolist() == [0, 1]
-    assert (read.labels("1.9", "P9") == -1).all()
-    assert [read.split(*who) for who in (("1.2", "P1"), ("1.3", "P7"), ("1.4", "P7"))] == [None, "test", "val"]
-    assert read.unmatched(["1.2"], ["P1", "P7"]) == 1
+    read = table(tmp_path, f"study,patient,{A},{B},split\n1.2,,1,,\n,P7,0,-1,test\n1.4,P7,,1.0,val\n1.5,P5,1,,\n")
+    assert read.of("1.2", "P1") == Known(labels={A: 1})
+    assert read.of("1.3", "P7") == Known(labels={A: 0, B: -1}, split="test")
+    assert read.of("1.4", "P7") == Known(labels={A: 0, B: 1}, split="val", patient="P7")
+    assert read.of("1.9", "P9") == Known()
+    assert read.unmatched() == 1
 
 
 def test_what_table_programs_write_is_read(tmp_path):

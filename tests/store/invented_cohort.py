@@ -63,7 +63,7 @@ class Invented:
     def prepare(self, spread):
         pass
 
-    def find(self):
+    def find(self, spread):
         cases = [
             InventedCase(
                 study=f"s{n:04d}", patient=f"p{n // 2:04d}", path=f"folder/{n}", fingerprint="1",

@@ -1,6 +1,7 @@
 """Filling a store: what is kept, what is refused, and what a killed run or worker leaves."""
 
 import csv
+import errno
 import os
 import signal
 import subprocess
@@ -13,7 +14,7 @@ import pytest
 
 from molre.errors import ConfigError, StoreError
 from molre.findings import KEYS
-from molre.store import Store
+from molre.store import SPLITS, Store
 from molre.store.fill import FillConfig, fill
 
 SCRIPT = Path(__file__).with_name("invented_cohort.py")
@@ -58,10 +59,57 @@ def test_a_grown_archive_is_added_to(filled, invented):
 def test_changed_labels_are_written_again(filled, invented):
     filled(invented.Invented(8))
     store = filled(invented.Invented(8, positive=KEYS[5]))
-    assert store.manifest.counts["findings"][KEYS[5]] == {"positives": 4, "known": 8}
-    assert store.manifest.counts["findings"][KEYS[0]] == {"positives": 0, "known": 0}
+    positive = store.manifest.counts["findings"][KEYS[5]]
+    assert (positive["positives"], positive["known"]) == (4, 8)
+    assert sum(positive[split] for split in SPLITS) == 4
+    assert store.manifest.counts["findings"][KEYS[0]] == dict.fromkeys(("known", "positives", *SPLITS), 0)
     assert len(contents(store.uri)) == 2
 
+
+def test_an_earlier_store_stays_readable_until_the_new_one_is_whole(filled, invented, monkeypatch, tmp_path):
+    before = filled(invented.Invented(8))
+    rows = before.volumes([3])
+    read = invented.Invented.read
+
+    def failing(self, case, grid):
+        if case.study == "s0006":
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return read(self, case, grid)
+
+    monkeypatch.setattr(invented.Invented, "read", failing)
+    monkeypatch.setattr("molre.store.fill._read", lambda source, case, grid: source.read(case, grid))
+    with pytest.raises(StoreError, match=r"no space is left on its disk; run it again"):
+        filled(invented.Invented(8, positive=KEYS[5]))
+    again = Store.open(tmp_path / "store")
+    again.verify()
+    assert again.manifest == before.manifest
+    assert np.array_equal(again.volumes([3]), rows)
+    monkeypatch.undo()
+
+
+def test_what_a_new_store_does_not_name_is_removed(filled, invented):
+    filled(invented.Invented(12))
+    store = filled(invented.Invented(12, positive=KEYS[5]))
+    names = {part.name for part in store.manifest.parts}
+    assert names == {f"part-{number:05d}.arrow" for number in (3, 4, 5)}
+    left = {file.name for file in Path(store.uri).iterdir() if not file.name.startswith(".")}
+    receipts = {name.replace(".arrow", ".json") for name in names}
+    assert left == names | receipts | {store.manifest.index.name, "manifest.json", "rejected.csv"}
+
+
+def test_a_cohort_out_of_reach_ends_the_run_and_refuses_nobody(filled, invented, monkeypatch, tmp_path):
+    read = invented.Invented.read
+
+    def unreachable(self, case, grid):
+        if case.study >= "s0005":
+            raise StoreError("the archive is out of reach: run it again")
+        return read(self, case, grid)
+
+    monkeypatch.setattr(invented.Invented, "read", unreachable)
+    with pytest.raises(StoreError, match="out of reach"):
+        filled(invented.Invented(9))
+    monkeypatch.setattr(invented.Invented, "read", read)
+    assert filled(invented.Invented(9)).rows == 9
 
 def test_nothing_readable_is_an_error_that_says_where_to_look(filled, invented, tmp_path):
     with pytest.raises(StoreError, match=r"no study could be read: 3 studies and 1 files were rejected"):

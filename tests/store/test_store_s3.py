@@ -41,7 +41,7 @@ def test_a_store_in_s3_is_written_finished_and_read(bucket, filled, invented):
     names = {
         info.base_name for info in again._location.filesystem.get_file_info(pafs.FileSelector("archive/head-ct/store"))
     }
-    assert {"manifest.json", "index.arrow", "rejected.csv", "part-00000.arrow", "part-00000.json"} <= names
+    assert {"manifest.json", store.manifest.index.name, "rejected.csv", "part-00000.arrow", "part-00000.json"} <= names
     assert not [name for name in names if name.startswith(".")]
     (Location.of(uri) / "part-00001.json").delete()
     (Location.of(uri) / "manifest.json").delete()

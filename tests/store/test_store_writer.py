@@ -12,7 +12,7 @@ from molre.findings import label_vector
 from molre.location import Location
 from molre.store import Row
 from molre.store.lock import only_writer
-from molre.store.writer import Receipt, Refused, keep_only, receipts, write_part, write_rejected
+from molre.store.writer import Receipt, Refused, keep_only, receipts, write_index, write_part, write_rejected
 
 
 def row(invented, number):
@@ -54,16 +54,20 @@ def test_a_receipt_counts_only_with_its_part(invented, tmp_path):
     assert [receipt.number for receipt in receipts(folder)] == [0]
 
 
-def test_sweeping_takes_the_manifest_before_any_part(invented, tmp_path):
+def test_what_is_not_named_goes(invented, tmp_path):
     folder = Location.of(tmp_path)
-    part = write_part(folder, 0, invented.GRID, [row(invented, 0)])
-    Receipt(number=0, part=part, studies=("0",), refused=()).write(folder)
+    parts = [write_part(folder, number, invented.GRID, [row(invented, number)]) for number in range(3)]
+    for number, part in enumerate(parts):
+        Receipt(number=number, part=part, studies=(str(number),), refused=()).write(folder)
+    index = write_index(folder, invented.GRID, parts[:1])
+    write_index(folder, invented.GRID, parts)
     (tmp_path / "manifest.json").write_text("{}")
+    (tmp_path / "notes.txt").write_text("of the user")
     (tmp_path / ".molre-abc.tmp").write_text("left by a killed worker")
-    keep_only(folder, receipts(folder))
-    assert {file.name for file in tmp_path.iterdir()} == {"manifest.json", "part-00000.arrow", "part-00000.json"}
-    keep_only(folder, [])
-    assert not list(tmp_path.iterdir())
+    keep_only(folder, [index, parts[0]], receipts(folder)[1:2])
+    assert {file.name for file in tmp_path.iterdir()} == {
+        "manifest.json", "notes.txt", index.name, "part-00000.arrow", "part-00001.arrow", "part-00001.json",
+    }  # fmt: skip
 
 
 def test_rejected_csv_is_sorted_and_quoted(tmp_path):
