@@ -15,9 +15,9 @@ import numpy as np
 from jaxtyping import Int8
 
 from molre.dicom import Pseudonymiser, StudyFiles, read_study
+from molre.dicom.codes import refusal
 from molre.dicom.discovery import Found, Gathered, Glimpse, gather, look, lots, study_files
 from molre.dicom.naming import Person, masked
-from molre.dicom.codes import refusal
 from molre.errors import ConfigError, Rejection, StoreError
 from molre.findings import label_vector
 from molre.location import Location
@@ -226,9 +226,7 @@ def _case(
     )
 
 
-def _links(
-    cases: Sequence[DicomCase], gathered: Gathered, refused: Sequence[tuple[str, str, str]]
-) -> Iterator[Link]:
+def _links(cases: Sequence[DicomCase], gathered: Gathered, refused: Sequence[tuple[str, str, str]]) -> Iterator[Link]:
     for case, found in zip(cases, gathered.studies, strict=True):
         yield Link(case.study, case.path, found.name)
     for (shown, _, _), line in zip(refused, gathered.rejected, strict=True):

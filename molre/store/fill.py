@@ -5,10 +5,11 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import errno
+import functools
 import hashlib
 import json
 import traceback
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,7 @@ from molre.location import Location
 from molre.store.attempts import PATIENCE, Attempts
 from molre.store.cohort import Case, Sample, Source
 from molre.store.commit import commit
-from molre.store.lock import only_writer
+from molre.store.lock import Hold, check_hold, only_writer
 from molre.store.manifest import Manifest, number_of
 from molre.store.progress import Progress
 from molre.store.reader import Store
@@ -59,6 +60,19 @@ class FillConfig:
         return json.loads(json.dumps(told))
 
 
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Where parts go.
+
+    Attributes:
+        folder: the store.
+        token: of the hold under which they are written.
+    """
+
+    folder: Location
+    token: str
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class PartJob:
     """What one task writes: a part of the store, from its studies."""
@@ -68,7 +82,7 @@ class PartJob:
     marks: tuple[str, ...]
     sides: tuple[str, ...]
     source: Any
-    folder: Location
+    target: Target
     grid: Grid
 
 
@@ -84,10 +98,12 @@ def fill(source: Source, place: str | Path | Location, config: FillConfig) -> St
     """
     folder = Location.of(place)
     try:
-        with only_writer(folder) as renew:
-            return _fill(source, folder, config, renew)
+        with only_writer(folder) as hold:
+            return _fill(source, folder, config, hold)
     except OSError as error:
-        raise StoreError(f"cannot fill the store at {folder}: {_said(error)}; run it again when that is mended") from None
+        raise StoreError(
+            f"cannot fill the store at {folder}: {_said(error)}; run it again when that is mended"
+        ) from None
 
 
 def _said(error: OSError) -> str:
@@ -97,7 +113,7 @@ def _said(error: OSError) -> str:
     return error.strerror if error.strerror and len(error.strerror) < 80 else type(error).__name__
 
 
-def _fill(source: Source, folder: Location, config: FillConfig, renew: Callable[[], None]) -> Store:
+def _fill(source: Source, folder: Location, config: FillConfig, hold: Hold) -> Store:
     source.prepare(spread)
     found = source.find(spread)
     current = _current(folder)
@@ -109,8 +125,8 @@ def _fill(source: Source, folder: Location, config: FillConfig, renew: Callable[
     keep_only(folder, earlier, kept)
     studies = [(case, mark, sides[case.patient]) for case, mark in zip(cases, marks, strict=True)]
     taken = {number_of(part) for part in (current.parts if current else ())} | {receipt.number for receipt in kept}
-    with contextlib.closing(Progress(len(cases), kept, renew)) as progress:
-        _run(plan(source, folder, config, studies, kept, taken), folder, progress)
+    with contextlib.closing(Progress(len(cases), kept, hold.renew)) as progress:
+        _run(plan(source, Target(folder, hold.token), config, studies, kept, taken), folder, progress)
     sweep(folder)
     paths = {mark: case.path for case, mark in zip(cases, marks, strict=True)}
     told = {"source": source.name, "config": {**config.resolved(), "rows_per_part": config.rows_per_part}}
@@ -152,7 +168,7 @@ def _still_valid(earlier: Sequence[Receipt], marks: set[str]) -> list[Receipt]:
 
 def plan(
     source: Source,
-    folder: Location,
+    target: Target,
     config: FillConfig,
     studies: Sequence[tuple[Case, str, str]],
     kept: Sequence[Receipt],
@@ -165,7 +181,7 @@ def plan(
 
     Args:
         source: of the studies.
-        folder: the store.
+        target: the store.
         config: its settings.
         studies: case, mark and side of each, in the order of the rows.
         kept: receipts of finished parts.
@@ -178,7 +194,7 @@ def plan(
     for start in range(0, len(left), config.rows_per_part):
         cases, marks, sides = zip(*left[start : start + config.rows_per_part], strict=True)
         job = PartJob(
-            number=next(free), cases=cases, marks=marks, sides=sides, source=source, folder=folder, grid=config.grid
+            number=next(free), cases=cases, marks=marks, sides=sides, source=source, target=target, grid=config.grid
         )
         jobs.append(job)
     return jobs
@@ -198,10 +214,17 @@ def _run(jobs: Sequence[PartJob], folder: Location, progress: Progress) -> None:
 
 def _write(job: PartJob) -> Receipt:
     """Write one part and its receipt."""
-    attempts, refused = Attempts(job.folder, job.number), list[tuple[str, str, str]]()
-    part = write_part(job.folder, job.number, job.grid, _rows(job, attempts, refused))
+    folder, refused = job.target.folder, list[tuple[str, str, str]]()
+    attempts = Attempts(folder, job.number)
+    part = write_part(
+        folder,
+        job.number,
+        job.grid,
+        _rows(job, attempts, refused),
+        before=functools.partial(check_hold, folder, job.target.token),
+    )
     receipt = Receipt(number=job.number, part=part, studies=job.marks, refused=tuple(refused))
-    receipt.write(job.folder)
+    receipt.write(folder)
     attempts.finish()
     return receipt
 

@@ -45,7 +45,7 @@ def _prescribed(cases: Sequence[Case]) -> dict[str, str]:
 
 
 def remembered_sides(store: Store | None) -> dict[str, str]:
-    """The side of each patient of a store; none where there is no store, or its index is damaged and is being mended."""
+    """The side of each patient of a store; none where there is none, or its index is damaged and about to be mended."""
     if store is None:
         return {}
     try:

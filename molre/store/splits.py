@@ -113,4 +113,3 @@ class _Deal:
 
 NOTHING = -1
 """Stands for having none of the findings."""
-

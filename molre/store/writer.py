@@ -17,7 +17,7 @@ import os
 import re
 import shutil
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -90,14 +90,24 @@ def part_name(number: int) -> str:
     return f"part-{number:05d}.arrow"
 
 
-def write_part(folder: Location, number: int, grid: Grid, rows: Iterable[Row]) -> Part | None:
+def write_part(
+    folder: Location, number: int, grid: Grid, rows: Iterable[Row], before: Callable[[], None] = lambda: None
+) -> Part | None:
     """Write one part, whole or not at all, holding one row in memory at a time.
+
+    Args:
+        folder: the store.
+        number: of the part.
+        grid: the store's.
+        rows: in order.
+        before: called before anything appears under its name, to raise if it must not.
 
     Returns:
         the part, or None (and no file) where there was no row.
     """
     with _aside(folder) as file:
         count = _write_rows(file, grid, rows)
+        before()
         if not count:
             return None
         part = Part(name=part_name(number), rows=count, bytes=file.stat().st_size, sha256=digest(Location.of(file)))

@@ -11,7 +11,7 @@ from molre.errors import StoreError
 from molre.findings import label_vector
 from molre.location import Location
 from molre.store import Row
-from molre.store.lock import only_writer
+from molre.store.lock import check_hold, only_writer
 from molre.store.writer import Receipt, Refused, keep_only, receipts, write_index, write_part, write_rejected
 
 
@@ -116,8 +116,8 @@ def test_a_remote_lock_is_renewed_given_back_and_outlived(tmp_path, monkeypatch)
     from molre.store import lock
 
     folder = Location(pafs.SubTreeFileSystem(str(tmp_path), pafs.LocalFileSystem()), "store", "sub")
-    with only_writer(folder) as renew:
-        renew()
+    with only_writer(folder) as hold:
+        hold.renew()
         with pytest.raises(StoreError, match=r"if it was killed, delete \.writer\.lock"), only_writer(folder):
             pass
         later = lock.time.time() + 3600
@@ -125,3 +125,12 @@ def test_a_remote_lock_is_renewed_given_back_and_outlived(tmp_path, monkeypatch)
         with only_writer(folder):
             pass
     assert not (folder / ".writer.lock").exists()
+
+
+def test_a_worker_that_outlives_its_run_publishes_nothing(invented, tmp_path):
+    folder = Location.of(tmp_path)
+    with only_writer(folder) as killed:
+        check_hold(folder, killed.token)
+    with only_writer(folder), pytest.raises(StoreError, match="taken over"):
+        write_part(folder, 0, invented.GRID, [row(invented, 0)], before=lambda: check_hold(folder, killed.token))
+    assert {file.name for file in tmp_path.iterdir()} == {".writer.lock"}
