@@ -4,13 +4,16 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: demo test lint format clean
+.PHONY: demo test bench lint format clean
 
 demo: $(STAMP)
 	@PATH="$(CURDIR)/$(BIN):$$PATH" MOLRE_HOME="$${MOLRE_HOME:-$(CURDIR)/runs}" $(BIN)/python cluster/demo.py
 
 test: $(STAMP)
 	$(BIN)/python -m pytest
+
+bench: $(STAMP)
+	MOLRE_CHECK_SHAPES=0 $(BIN)/python -m pytest -m bench --timeout=3600 tests/benchmarks
 
 lint: $(STAMP)
 	$(BIN)/ruff check .

@@ -61,7 +61,7 @@ class Tree:
     def is_there(self) -> bool:
         """Whether the root can be reached and is not an empty folder."""
         try:
-            return any(folder.files or folder.closed for folder in self.folders())
+            return any(folder.files or (folder.closed and folder.name) for folder in self.folders())
         except OSError:
             return False
 
@@ -99,7 +99,7 @@ class Tree:
             OSError: one cannot be fetched.
         """
         if self.root.local is not None:
-            yield [self.root.local if self._is_file() else self.root.local / name for name in names]
+            yield [self.path(name) for name in names]
             return
         with tempfile.TemporaryDirectory(prefix="molre-fetch-") as aside:
             # Numbered and not named as in the archive: names may be hostile, or too long for this file system.
@@ -109,11 +109,20 @@ class Tree:
                 pafs.copy_files(place.path, str(path), place.filesystem, pafs.LocalFileSystem())
             yield paths
 
+    def path(self, name: str) -> Path:
+        """Where a file of a local tree is."""
+        # Of all names only that of a single file is its root's own.
+        place = Path(self.root.path)
+        return place if name == place.name and place.is_file() else place / name
+
     def _place(self, name: str) -> Location:
-        return self.root if self._is_file() else self.root / name
+        return self.root if name == self.root.name and self._is_file() else self.root / name
+
+    def _folder(self, name: str) -> Location:
+        return self.root / name if name else self.root
 
     def _is_file(self) -> bool:
-        return not self.root.is_folder()
+        return self.root.filesystem.get_file_info(self.root.path).is_file
 
     def _local_folders(self, root: Path) -> Iterator[Folder]:
         if root.is_file():
@@ -142,11 +151,14 @@ class Tree:
         inside = self._listed(name)
         yield Folder(name, sum(info.is_file for info in inside))
         for info in inside:
-            if info.type == pafs.FileType.Directory:
+            if info.type == pafs.FileType.Directory and info.path == self._folder(name).path:
+                # Keys with two slashes, which pyarrow lists so and does not open.
+                yield Folder(f"{name}/", 0, closed=True)
+            elif info.type == pafs.FileType.Directory:
                 yield from self._remote_folders(_joined(name, info.base_name))
 
     def _listed(self, folder: str) -> list[pafs.FileInfo]:
-        place = self.root / folder if folder else self.root
+        place = self._folder(folder)
         if not folder and self._is_file():
             return [place.filesystem.get_file_info(place.path)]
         infos = place.filesystem.get_file_info(pafs.FileSelector(place.path, allow_not_found=True))

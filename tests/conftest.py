@@ -7,7 +7,8 @@ from pathlib import Path
 
 from jaxtyping import install_import_hook
 
-install_import_hook("molre", "beartype.beartype")
+if os.environ.get("MOLRE_CHECK_SHAPES") != "0":  # checking costs more than much of what benchmarks measure
+    install_import_hook("molre", "beartype.beartype")
 
 os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
 os.environ["RAY_AUTH_MODE"] = "token"

@@ -80,7 +80,7 @@ def _identity(tree: Tree, entry: Entry, data: bytes) -> Sighting | None:
         return None
     text = parsed.elements.text
     if not (text(_STUDY) and text(_SERIES)):
-        raise refusal("SER_NO_UID" if parsed.elements.stopped else "ENC_TRUNCATED")
+        raise refusal("SER_NO_UID" if parsed.elements.stopped else parsed.elements.shortfall)
     return Sighting(
         patient_id=text(_PATIENT),
         study_uid=text(_STUDY),
@@ -101,8 +101,7 @@ def _head(tree: Tree, entry: Entry, count: int) -> bytes:
         Rejection: ENC_EMPTY, ENC_UNREADABLE, ENC_TOO_MANY_BYTES.
     """
     if tree.root.local is not None:
-        with tree.brought([entry.name]) as (path,):
-            return read_head(path, count)
+        return read_head(tree.path(entry.name), count)
     if entry.size > MAX_FILE_MIB << 20:
         raise refusal("ENC_TOO_MANY_BYTES", limit_mib=MAX_FILE_MIB)
     if not entry.size:

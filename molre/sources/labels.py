@@ -18,6 +18,7 @@ from molre.store.schema import SPLITS
 
 STUDY, PATIENT, SPLIT = "study", "patient", "split"
 
+_ABSENT = 2
 _VALUES = {"1": 1, "0": 0, "-1": UNKNOWN, "": UNKNOWN}
 
 
@@ -47,6 +48,32 @@ class Labelling(Protocol):
         """Number of studies (or patients) of the tables that nobody has asked for so far."""
 
 
+@dataclass(frozen=True, slots=True)
+class Packed:
+    """What one row says, in a hundred bytes: tables of large archives have many.
+
+    Attributes:
+        labels: a byte for each finding, `_ABSENT` where the row says nothing.
+        split: as in `Known`; likewise ``patient``.
+    """
+
+    labels: bytes
+    split: str | None
+    patient: str | None
+
+    @classmethod
+    def of(cls, known: Known) -> Packed:
+        """Pack what a row says."""
+        labels = bytes(known.labels.get(key, _ABSENT) & 0xFF for key in KEYS)
+        return cls(labels, known.split, known.patient)
+
+    def known(self) -> Known:
+        """What the row says."""
+        told = zip(KEYS, memoryview(self.labels).cast("b"), strict=True)
+        labels = {key: value for key, value in told if value != _ABSENT}
+        return Known(labels=labels, split=self.split, patient=self.patient)
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class LabelTable:
     """Rows of a labels CSV by study and by patient.
@@ -56,8 +83,8 @@ class LabelTable:
         by_patient: by PatientID, from rows that name no study.
     """
 
-    by_study: Mapping[str, Known] = field(default_factory=dict)
-    by_patient: Mapping[str, Known] = field(default_factory=dict)
+    by_study: Mapping[str, Packed] = field(default_factory=dict)
+    by_patient: Mapping[str, Packed] = field(default_factory=dict)
     _asked: set[tuple[str, str]] = field(default_factory=set, repr=False)
 
     def known(self, study: StudyFiles) -> Known:
@@ -66,9 +93,9 @@ class LabelTable:
 
     def of(self, study: str, patient: str) -> Known:
         """What the rows say of a study by its name and its patient's."""
-        own, shared = self.by_study.get(study), self.by_patient.get(patient)
-        self._asked.update({(STUDY, study)} if own else (), {(PATIENT, patient)} if shared else ())
-        own, shared = own or Known(), shared or Known()
+        rows = self.by_study.get(study), self.by_patient.get(patient)
+        self._asked.update(name for name, row in zip(((STUDY, study), (PATIENT, patient)), rows, strict=True) if row)
+        own, shared = (row.known() if row else Known() for row in rows)
         return Known(
             labels={**shared.labels, **own.labels},
             split=own.split or shared.split,
@@ -107,7 +134,7 @@ def _table(text: str, where: str) -> LabelTable:
     try:
         header = [name.strip() for name in next(reader, [])]
         _check_header(header, where)
-        by: dict[str, dict[str, Known]] = {STUDY: {}, PATIENT: {}}
+        by: dict[str, dict[str, Packed]] = {STUDY: {}, PATIENT: {}}
         for line, cells in _rows(reader, len(header), where):
             row = dict(zip(header, cells, strict=True))
             kind = STUDY if row.get(STUDY) else PATIENT
@@ -116,7 +143,7 @@ def _table(text: str, where: str) -> LabelTable:
                 raise ConfigError(f"{where} line {line}: neither study nor patient is given")
             if name in by[kind]:
                 raise ConfigError(f"{where} line {line}: this {kind} has a row already, give one row each")
-            by[kind][name] = _known(row, f"{where} line {line}")
+            by[kind][name] = Packed.of(_known(row, f"{where} line {line}"))
     except csv.Error as error:
         raise ConfigError(f"{where} line {reader.line_num} is not CSV: {error}") from None
     return LabelTable(by_study=by[STUDY], by_patient=by[PATIENT])

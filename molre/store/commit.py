@@ -14,7 +14,7 @@ from molre.errors import StoreError
 from molre.findings import KEYS
 from molre.location import Location
 from molre.store.cohort import Found
-from molre.store.manifest import Manifest, Part
+from molre.store.manifest import Manifest
 from molre.store.reader import Store
 from molre.store.schema import SPLITS
 from molre.store.writer import Receipt, Refused, keep_only, write_index, write_rejected
@@ -28,7 +28,7 @@ def commit(
     found: Found,
     paths: Mapping[str, str],
     told: Mapping[str, Any],
-    earlier: Sequence[Part],
+    current: Manifest | None,
 ) -> Store:
     """Make the finished parts the store.
 
@@ -39,20 +39,20 @@ def commit(
         found: what the cohort holds.
         paths: of each study, by mark.
         told: what the manifest is to say of source and settings.
-        earlier: files of the store as it was, which stays if this fails.
+        current: of the store as it was, which stays if this fails.
 
     Raises:
         StoreError: the receipts do not cover every study, or no study could be read.
     """
     studies = [(paths[mark], code, text) for receipt in done for mark, code, text in receipt.refused]
     refused = [Refused(path=path, code=code, sentence=text) for path, code, text in (*studies, *found.refused)]
-    parts = [receipt.part for receipt in done if receipt.part]
+    parts = tuple(receipt.part for receipt in done if receipt.part)
     rows = sum(part.rows for part in parts)
     if rows + len(studies) != len(paths):
         raise StoreError(f"{len(paths)} studies found, but {rows} rows and {len(studies)} rejected: run it again")
     rejected = write_rejected(folder, refused)
     if not rows:
-        keep_only(folder, earlier, ())
+        keep_only(folder, current.files if current else (), ())
         raise StoreError(
             f"no study could be read: {len(studies)} studies and {len(found.refused)} files were rejected, "
             f"see {rejected}"
@@ -67,26 +67,18 @@ def commit(
     }
     manifest = Manifest(
         grid=grid,
-        parts=tuple(parts),
-        index=write_index(folder, grid, parts),
+        parts=parts,
+        index=current.index if current and current.parts == parts else write_index(folder, grid, parts),
         counts=counts,
         created=datetime.now(UTC).isoformat(timespec="seconds"),
         **told,
     )
     manifest = dataclasses.replace(manifest, counts={**counts, **counted(Store(folder, manifest))})
-    if not _already(folder, manifest):
+    # A manifest that says the same stays as it is: what was computed from it is then still current.
+    if current is None or dataclasses.replace(manifest, created=current.created) != current:
         manifest.write(folder)
     keep_only(folder, manifest.files, done)
     return Store.open(folder)
-
-
-def _already(folder: Location, manifest: Manifest) -> bool:
-    """Whether the store says the same already; what is computed from it is then still current."""
-    try:
-        earlier = Manifest.read(folder)
-    except StoreError:
-        return False
-    return dataclasses.replace(manifest, created=earlier.created) == earlier
 
 
 def counted(store: Store) -> dict[str, Any]:

@@ -9,7 +9,7 @@ import functools
 import hashlib
 import json
 import traceback
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,7 @@ from molre.location import Location
 from molre.store.attempts import PATIENCE, Attempts
 from molre.store.cohort import Case, Sample, Source
 from molre.store.commit import commit
-from molre.store.lock import Hold, check_hold, only_writer
+from molre.store.lock import Hold, only_writer, publishing
 from molre.store.manifest import Manifest, number_of
 from molre.store.progress import Progress
 from molre.store.reader import Store
@@ -29,7 +29,7 @@ from molre.store.schema import Row
 from molre.store.sides import remembered_sides, sides_of
 from molre.store.splits import SplitFractions
 from molre.store.spread import spread
-from molre.store.writer import Receipt, keep_only, receipts, sweep, write_part
+from molre.store.writer import Receipt, keep_only, receipts, write_part
 from molre.volume import Grid
 
 
@@ -119,19 +119,18 @@ def _fill(source: Source, folder: Location, config: FillConfig, hold: Hold) -> S
     current = _current(folder)
     sides = sides_of(found.cases, config.fractions, _remembered(folder, config, current))
     cases = sorted(found.cases, key=lambda case: case.study)
-    marks = [_mark(case, sides[case.patient], config) for case in cases]
+    settings = config.resolved()
+    marks = [_mark(case, sides[case.patient], settings) for case in cases]
     kept = _still_valid(receipts(folder), set(marks))
-    earlier = current.files if current else ()
-    keep_only(folder, earlier, kept)
+    keep_only(folder, current.files if current else (), kept)
     studies = [(case, mark, sides[case.patient]) for case, mark in zip(cases, marks, strict=True)]
     taken = {number_of(part) for part in (current.parts if current else ())} | {receipt.number for receipt in kept}
     with contextlib.closing(Progress(len(cases), kept, hold.renew)) as progress:
-        _run(plan(source, Target(folder, hold.token), config, studies, kept, taken), folder, progress)
-    sweep(folder)
+        made = _run(plan(source, Target(folder, hold.token), config, studies, kept, taken), folder, progress)
     paths = {mark: case.path for case, mark in zip(cases, marks, strict=True)}
-    told = {"source": source.name, "config": {**config.resolved(), "rows_per_part": config.rows_per_part}}
-    done = _still_valid(receipts(folder), set(marks))
-    return commit(folder, config.grid, done, found, paths, told, earlier)
+    told = {"source": source.name, "config": {**settings, "rows_per_part": config.rows_per_part}}
+    done = sorted([*kept, *made], key=lambda receipt: receipt.number)
+    return commit(folder, config.grid, done, found, paths, told, current)
 
 
 def _current(folder: Location) -> Manifest | None:
@@ -150,9 +149,9 @@ def _remembered(folder: Location, config: FillConfig, current: Manifest | None) 
     return remembered_sides(Store(folder, current) if current and same else None)
 
 
-def _mark(case: Case, side: str, config: FillConfig) -> str:
+def _mark(case: Case, side: str, settings: Mapping[str, Any]) -> str:
     """Changes with anything that decides the study's row; a part is kept only while all its marks are current."""
-    told = [__version__, config.resolved(), case.study, case.fingerprint, case.labels.tolist(), side]
+    told = [__version__, settings, case.study, case.fingerprint, case.labels.tolist(), side]
     return hashlib.sha256(json.dumps(told).encode()).hexdigest()[:32]
 
 
@@ -200,32 +199,30 @@ def plan(
     return jobs
 
 
-def _run(jobs: Sequence[PartJob], folder: Location, progress: Progress) -> None:
-    """Write all parts."""
+def _run(jobs: Sequence[PartJob], folder: Location, progress: Progress) -> list[Receipt]:
+    """Write all parts; returns their receipts."""
+    made = []
     for _job, receipt in spread(_write, jobs):
+        made.append(receipt)
         progress.add(receipt)
-    unseen = {job.number for job in jobs} - {receipt.number for receipt in receipts(folder)}
+    unseen = len({receipt.name for receipt in made} - set(folder.names())) if made else 0
     if unseen:
         raise StoreError(
-            f"{len(unseen)} parts are written but not at {folder}: on several machines the store must be on storage "
+            f"{unseen} parts are written but not at {folder}: on several machines the store must be on storage "
             "that they all see; give such a --store"
         )
+    return made
 
 
 def _write(job: PartJob) -> Receipt:
     """Write one part and its receipt."""
     folder, refused = job.target.folder, list[tuple[str, str, str]]()
     attempts = Attempts(folder, job.number)
-    part = write_part(
-        folder,
-        job.number,
-        job.grid,
-        _rows(job, attempts, refused),
-        before=functools.partial(check_hold, folder, job.target.token),
-    )
-    receipt = Receipt(number=job.number, part=part, studies=job.marks, refused=tuple(refused))
-    receipt.write(folder)
-    attempts.finish()
+    with contextlib.closing(attempts), contextlib.ExitStack() as held:
+        enter = functools.partial(held.enter_context, publishing(folder, job.target.token))
+        part = write_part(folder, job.number, job.grid, _rows(job, attempts, refused), before=enter)
+        receipt = Receipt(number=job.number, part=part, studies=job.marks, refused=tuple(refused))
+        receipt.write(folder)
     return receipt
 
 

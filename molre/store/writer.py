@@ -69,9 +69,14 @@ class Receipt:
     studies: tuple[str, ...]
     refused: tuple[tuple[str, str, str], ...]
 
+    @property
+    def name(self) -> str:
+        """Name of its own file."""
+        return f"part-{self.number:05d}.json"
+
     def write(self, folder: Location) -> None:
         """Write the receipt, which commits the part."""
-        (folder / f"part-{self.number:05d}.json").write_bytes(json.dumps(asdict(self), indent=1).encode())
+        (folder / self.name).write_bytes(json.dumps(asdict(self), indent=1).encode())
 
     @classmethod
     def read(cls, file: Location) -> Receipt:
@@ -100,19 +105,19 @@ def write_part(
         number: of the part.
         grid: the store's.
         rows: in order.
-        before: called before anything appears under its name, to raise if it must not.
+        before: called when the part is about to appear under its name, to raise if it must not.
 
     Returns:
         the part, or None (and no file) where there was no row.
     """
     with _aside(folder) as file:
         count = _write_rows(file, grid, rows)
+        size, sha256 = file.stat().st_size, digest(Location.of(file))
         before()
         if not count:
             return None
-        part = Part(name=part_name(number), rows=count, bytes=file.stat().st_size, sha256=digest(Location.of(file)))
-        _publish(file, folder / part.name)
-    return part
+        _publish(file, folder / part_name(number))
+    return Part(name=part_name(number), rows=count, bytes=size, sha256=sha256)
 
 
 def _write_rows(file: Path, grid: Grid, rows: Iterable[Row]) -> int:
@@ -211,7 +216,7 @@ def keep_only(folder: Location, parts: Iterable[Part], kept: Iterable[Receipt]) 
     """
     stay = {part.name for part in parts}
     for receipt in kept:
-        stay |= {f"part-{receipt.number:05d}.json"} | ({receipt.part.name} if receipt.part else set())
+        stay |= {receipt.name} | ({receipt.part.name} if receipt.part else set())
     for name in _sizes(folder):
         if _OURS.fullmatch(name) and name not in stay:
             (folder / name).delete()

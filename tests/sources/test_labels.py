@@ -25,7 +25,7 @@ def test_rows_by_study_and_by_patient_add_up(tmp_path):
 
 def test_what_table_programs_write_is_read(tmp_path):
     read = table(tmp_path, f"\ufeffstudy, {A} \r\n1.20,1.0\r\n\r\n1.2,0\r\n,\r\n")
-    assert (read.by_study["1.20"].labels, read.by_study["1.2"].labels) == ({A: 1}, {A: 0})
+    assert (read.of("1.20", "").labels, read.of("1.2", "").labels) == ({A: 1}, {A: 0})
 
 
 @pytest.mark.parametrize(
