@@ -2,6 +2,13 @@
 
 from __future__ import annotations
 
+import errno
+import os
+import re
+
+_REMOTE = re.compile(r"AWS Error [A-Z_]+")
+"""What pyarrow's long messages call an error of object storage."""
+
 
 class MolreError(Exception):
     """Something the person who started the job can put right; the message is one clear line."""
@@ -38,3 +45,18 @@ class Rejection(MolreError):
 
     def __reduce__(self) -> tuple[type[Rejection], tuple[str, str]]:
         return type(self), (self.code, self.sentence)
+
+
+def is_full(error: OSError) -> bool:
+    """Whether a disk was full."""
+    return error.errno == errno.ENOSPC or "No space left" in str(error)
+
+
+def storage_fault(error: OSError) -> str:
+    """An error of storage in a few words: those of pyarrow are long, and may name an object of the cohort."""
+    if is_full(error):
+        return "no space is left on its disk"
+    remote = _REMOTE.search(str(error))
+    if remote:
+        return remote[0]
+    return os.strerror(error.errno) if error.errno else type(error).__name__

@@ -79,6 +79,8 @@ def _largest(tissue: Bool[np.ndarray, "n rows cols"]) -> Bool[np.ndarray, "n row
 
 
 def _half_step(heights_mm: Float64[np.ndarray, " n"], index: int) -> float:
+    if len(heights_mm) < 2:
+        return 0.0
     below = max(index, 1)
     return float(heights_mm[below] - heights_mm[below - 1]) / 2
 

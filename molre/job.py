@@ -16,7 +16,7 @@ from typing import Any, NoReturn, TypeVar, Union, get_args, get_origin, get_type
 import tyro
 import yaml
 
-from molre.errors import ConfigError, MolreError
+from molre.errors import ConfigError, MolreError, storage_fault
 from molre.location import Location
 
 Config = TypeVar("Config")
@@ -84,12 +84,20 @@ def resolved(config: Any) -> dict[str, Any]:
 
 
 def write_summary(config: Any, told: Mapping[str, Any]) -> None:
-    """Write ``summary.json`` and ``config.yaml`` into the configuration's ``out`` location."""
-    out = Location.of(config.out)
-    saved = resolved(config)
-    (out / "config.yaml").write_bytes(yaml.safe_dump(saved, sort_keys=False).encode())
-    summary = {**told, "config": saved}
-    (out / "summary.json").write_bytes(json.dumps(summary, indent=2, allow_nan=False).encode())
+    """Write ``summary.json`` and ``config.yaml`` into the configuration's ``out`` location.
+
+    Raises:
+        MolreError: they cannot be written.
+    """
+    out, saved = Location.of(config.out), resolved(config)
+    summary = json.dumps({**told, "config": saved}, indent=2, allow_nan=False)
+    try:
+        (out / "config.yaml").write_bytes(yaml.safe_dump(saved, sort_keys=False).encode())
+        (out / "summary.json").write_bytes(summary.encode())
+    except OSError as error:
+        raise MolreError(
+            f"cannot write the summary to {out}: {storage_fault(error)}; run it again when that is mended"
+        ) from None
 
 
 def _config_flag(arguments: list[str]) -> tuple[str | None, list[str]]:

@@ -12,6 +12,7 @@ from pathlib import Path, PurePosixPath
 
 import pyarrow.fs as pafs
 
+from molre.errors import StoreError, is_full, storage_fault
 from molre.location import Location
 
 
@@ -97,17 +98,26 @@ class Tree:
 
         Raises:
             OSError: one cannot be fetched.
+            StoreError: the disk here is full.
         """
         if self.root.local is not None:
             yield [self.path(name) for name in names]
             return
         with tempfile.TemporaryDirectory(prefix="molre-fetch-") as aside:
-            # Numbered and not named as in the archive: names may be hostile, or too long for this file system.
-            paths = [Path(aside) / f"{at:06d}{PurePosixPath(name).suffix[:8]}" for at, name in enumerate(names)]
+            yield self._fetched(names, Path(aside))
+
+    def _fetched(self, names: Sequence[str], folder: Path) -> list[Path]:
+        # Numbered and not named as in the archive: names may be hostile, or too long for this file system.
+        paths = [folder / f"{at:06d}{PurePosixPath(name).suffix[:8]}" for at, name in enumerate(names)]
+        try:
             for name, path in zip(names, paths, strict=True):
                 place = self._place(name)
                 pafs.copy_files(place.path, str(path), place.filesystem, pafs.LocalFileSystem())
-            yield paths
+        except OSError as error:
+            if is_full(error):  # which is not the files' fault
+                raise StoreError(f"cannot fetch from {self.root} to {folder.parent}: {storage_fault(error)}") from None
+            raise
+        return paths
 
     def path(self, name: str) -> Path:
         """Where a file of a local tree is."""

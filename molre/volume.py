@@ -197,7 +197,7 @@ def resample(stack: Stack, grid: Grid) -> Volume:
     longer than the grid, and is centred on the scan otherwise. Voxels outside the scanned field are ``AIR_HU``.
 
     Raises:
-        Rejection: as `turned` does.
+        Rejection: as `turned` does; GEO_TOO_FEW_SLICES also where the scan lies between two slices of the grid.
     """
     planes = turned(stack)
     centres_mm = _placed(planes, grid)
@@ -230,6 +230,8 @@ def _filled(planes: Planes, grid: Grid, targets: list[Float64[np.ndarray, " _"]]
     """
     depth, rows, columns = grid.shape
     along = line_weights(planes.first_mm[:, 2], targets[0], grid.spacing_mm[0]).tocsc()
+    if not along.nnz:
+        raise Rejection("GEO_TOO_FEW_SLICES", "the scan is so thin that it lies between two slices of the grid")
     # Above air, so that a weight that is missing at the rim of the field counts as air.
     above_air = np.zeros((depth, columns, rows), np.float32)
     across: list[csr_array] = []

@@ -207,3 +207,11 @@ def test_a_thick_slice_scan_takes_less_than_a_second_of_one_core():
     started = time.process_time()
     resample(stack, GRIDS["head-5mm"])
     assert time.process_time() - started < 1.0
+
+
+@pytest.mark.parametrize("step_mm", [0.2, 0.5])
+def test_a_scan_thinner_than_a_step_of_the_grid_is_refused(step_mm):
+    hu = np.full((6, 40, 40), 40, np.int16)
+    stack = Stack.of_array(hu, np.diag([-5.0, -5.0, step_mm, 1.0]))
+    with pytest.raises(Rejection, match="GEO_TOO_FEW_SLICES"):
+        resample(stack, GRIDS["demo"])

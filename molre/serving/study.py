@@ -8,8 +8,8 @@ from typing import Any
 
 from molre.dicom import read_study, scan
 from molre.errors import Rejection
+from molre.nifti import is_nifti, read_nifti
 from molre.serving.limits import Limits, RequestError
-from molre.serving.nifti import is_nifti, read_nifti
 from molre.serving.uploads import head, unpack
 from molre.volume import Grid, Volume, resample
 
@@ -54,15 +54,15 @@ def read(files: list[Path], folder: Path, grid: Grid, limits: Limits) -> Study:
 
 
 def _nifti(file: Path, grid: Grid) -> Study:
-    stack = read_nifti(file)
+    scan = read_nifti(file)
     facts = {
         "format": "nifti",
-        "slices": int(stack.hu.shape[0]),
-        "repairs": [],
+        "slices": int(scan.stack.hu.shape[0]),
+        "repairs": list(scan.attributes["repairs"]),
         "rejected_files": 0,
         "ignored_files": 0,
     }
-    return Study(volume=resample(stack, grid), facts=facts)
+    return Study(volume=resample(scan.stack, grid), facts=facts)
 
 
 def _dicom(folder: Path, grid: Grid) -> Study:

@@ -16,11 +16,15 @@ class IngestConfig:
     """Read a cohort of head CT studies into a store; without flags, the embedded phantom cohort."""
 
     source: str = "phantom"
-    """Format of the cohort: phantom or dicom."""
+    """Format of the cohort: phantom, dicom or nifti (any tree of such files), rsna (RSNA 2019 intracranial hemorrhage),
+    cq500 (CQ500), physionet (PhysioNet CT-ICH); the last three as they are distributed."""
     root: str | None = None
-    """Folder of the cohort, any depth; the phantom is written there (by default into phantom/ beside the store)."""
+    """Folder or URI of the cohort, any depth; the phantom is written there (by default into phantom/ beside the store).
+    rsna: it holds stage_2_train/; cq500: the cases' folders; physionet: ct_scans/."""
     labels: str | None = None
-    """Path or URI of a CSV with the columns study and/or patient, any finding keys (1, 0, -1 or blank), and split."""
+    """Path or URI of a CSV with the columns study and/or patient, any finding keys (1, 0, -1 or blank), and split. Of
+    nifti, a study is a file's path below the root without .nii.gz, or its bare name. rsna, cq500 and physionet: the
+    cohort's own table, by default stage_2_train.csv, reads.csv or hemorrhage_diagnosis_raw_ct.csv in the root."""
     grid: str = "demo"
     """Grid of every volume: demo (24x112x112 at 6/2/2 mm), head-5mm (32x224x224 at 5/1/1), head-2.5mm (64x448x448)."""
     store: str = field(default_factory=lambda: str(home() / "store"))

@@ -17,7 +17,7 @@ from jaxtyping import Int8
 from molre.dicom import Pseudonymiser, StudyFiles, read_study
 from molre.dicom.codes import refusal
 from molre.dicom.discovery import Found, Gathered, Glimpse, gather, look, lots, study_files
-from molre.dicom.naming import Person, masked
+from molre.dicom.naming import LEAST_LETTERS, Person, masked
 from molre.errors import ConfigError, Rejection, StoreError
 from molre.findings import label_vector
 from molre.location import Location
@@ -140,7 +140,9 @@ class DicomSource:
         name = self.pseudonymiser().of
         shown = functools.partial(masked, secret=lambda part: name(part, "path")) if self.masks else _plain
         cases = tuple(_case(found, labelling, name, shown) for found in gathered.studies)
-        refused = tuple((shown(line.path, None), line.code, line.sentence) for line in gathered.rejected)
+        names = frozenset[str]().union(*(found.person.words for found in gathered.studies))
+        others = frozenset(word for word in names if len(word) >= LEAST_LETTERS)
+        refused = tuple((shown(line.path, None, others=others), line.code, line.sentence) for line in gathered.rejected)
         if self.linkage is not None:
             write_linkage(self.linkage, _links(cases, gathered, refused))
         counts = {
@@ -198,7 +200,7 @@ def _look(numbered: tuple[int, Any], tree: Tree) -> Glimpse:
     return look(numbered[1], tree)
 
 
-def _plain(path: str, _person: Person | None) -> str:
+def _plain(path: str, _person: Person | None, others: frozenset[str] = frozenset()) -> str:
     return path
 
 

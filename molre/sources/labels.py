@@ -151,9 +151,10 @@ def _table(text: str, where: str) -> LabelTable:
 
 def _check_header(header: Sequence[str], where: str) -> None:
     allowed = (STUDY, PATIENT, SPLIT, *KEYS)
-    for name in header:
+    for at, name in enumerate(header, 1):
         if name not in allowed:
-            raise ConfigError(f"{where} has the unknown column {name!r}{_near(name, allowed)}")
+            # Its text may be a patient's: a table without a header begins with one.
+            raise ConfigError(f"{where} line 1: column {at} is unknown{_near(name, allowed)}")
     if len(set(header)) != len(header):
         twice = next(name for name in header if header.count(name) > 1)
         raise ConfigError(f"{where} has the column {twice!r} twice")

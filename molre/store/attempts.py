@@ -33,8 +33,8 @@ class Attempts:
         """Note that the study is being read from now on."""
         self._file.write_bytes(json.dumps({"reading": mark, "deaths": self._deaths}).encode())
 
-    def finish(self) -> None:
-        """Remove the note: the part is written."""
+    def close(self) -> None:
+        """Remove the note: the part is written, or its writer has ended in order."""
         self._file.delete()
 
 

@@ -4,19 +4,17 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import errno
 import functools
 import hashlib
 import json
-import traceback
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from molre import __version__
-from molre.dicom.codes import refusal
-from molre.errors import ConfigError, MolreError, Rejection, StoreError
+from molre.dicom.codes import failure, refusal
+from molre.errors import ConfigError, MolreError, Rejection, StoreError, storage_fault
 from molre.location import Location
 from molre.store.attempts import PATIENCE, Attempts
 from molre.store.cohort import Case, Sample, Source
@@ -102,15 +100,8 @@ def fill(source: Source, place: str | Path | Location, config: FillConfig) -> St
             return _fill(source, folder, config, hold)
     except OSError as error:
         raise StoreError(
-            f"cannot fill the store at {folder}: {_said(error)}; run it again when that is mended"
+            f"cannot fill the store at {folder}: {storage_fault(error)}; run it again when that is mended"
         ) from None
-
-
-def _said(error: OSError) -> str:
-    """An error of storage in a few words: those of pyarrow are long, and may name an object of the cohort."""
-    if error.errno == errno.ENOSPC or "No space left" in str(error):
-        return "no space is left on its disk"
-    return error.strerror if error.strerror and len(error.strerror) < 80 else type(error).__name__
 
 
 def _fill(source: Source, folder: Location, config: FillConfig, hold: Hold) -> Store:
@@ -250,14 +241,7 @@ def _read(source: Source, case: Case, grid: Grid) -> Sample | Rejection:
     except MolreError:  # it is not the study's fault, but the cohort's or the storage's
         raise
     except Exception as error:  # noqa: BLE001 - whatever a file provokes, it concerns this study only
-        return refusal("ENC_FAILED", **_place_of(error))
-
-
-def _place_of(error: Exception) -> dict[str, str]:
-    """Kind and place of an error; its message may quote a header, so it stays out."""
-    frames = traceback.extract_tb(error.__traceback__)
-    place = f"{Path(frames[-1].filename).name}:{frames[-1].lineno}" if frames else "an unknown place"
-    return {"kind": type(error).__name__, "place": place}
+        return failure(error)
 
 
 def _row(case: Case, side: str, sample: Sample) -> Row:

@@ -16,8 +16,12 @@ from molre.errors import StoreError
 from molre.location import Location
 
 LOCK = ".writer.lock"
+PARTS_LOCK = ".parts.lock"
 _STALE_S = 900.0
 """A remote lock not renewed for this long belongs to a run that was killed: parts take seconds to minutes."""
+
+_PUBLISHING_S = 60.0
+"""A worker holds the parts' lock for one rename and one small file."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,17 +53,39 @@ def only_writer(folder: Location) -> Iterator[Hold]:
         yield hold
 
 
-def check_hold(folder: Location, token: str) -> None:
-    """Make sure that the run that a worker writes for is still the one that holds the store.
+@contextlib.contextmanager
+def publishing(folder: Location, token: str) -> Iterator[None]:
+    """What a worker writes appears under its name in here, and only for the run that holds the store.
 
-    A worker may outlive its killed run for a moment, in which the next run has begun.
+    A worker may outlive its killed run for a moment, in which the next run has begun. Where local, that run waits for
+    those who are in here before it looks at what is there; remote storage has only the check.
 
     Raises:
-        StoreError: it is not.
+        StoreError: another run holds the store.
     """
-    held = _holder(folder / LOCK)
-    if not held or held["holder"] != token:
-        raise StoreError(f"another run has taken over the store at {folder}")
+    with _flocked(folder, fcntl.LOCK_SH) if folder.local is not None else contextlib.nullcontext():
+        held = _holder(folder / LOCK)
+        if not held or held["holder"] != token:
+            raise StoreError(f"another run has taken over the store at {folder}")
+        yield
+
+
+@contextlib.contextmanager
+def _flocked(folder: Location, kind: int) -> Iterator[None]:
+    descriptor = os.open((folder / PARTS_LOCK).path, os.O_RDWR | os.O_CREAT, 0o644)
+    deadline = time.monotonic() + _PUBLISHING_S
+    try:
+        while True:
+            try:
+                fcntl.flock(descriptor, kind | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                if time.monotonic() > deadline:
+                    raise StoreError(f"a worker of an earlier run is still writing to {folder}: stop it") from None
+                time.sleep(0.01)
+        yield
+    finally:
+        os.close(descriptor)
 
 
 @contextlib.contextmanager
@@ -73,6 +99,8 @@ def _locked_file(folder: Location) -> Iterator[Hold]:
         token = uuid.uuid4().hex
         os.ftruncate(descriptor, 0)
         os.pwrite(descriptor, _text(token), 0)
+        with _flocked(folder, fcntl.LOCK_EX):
+            pass  # whoever publishes for an earlier run has ended, and nobody will begin
         yield Hold(token, lambda: None)
     finally:
         os.close(descriptor)

@@ -11,17 +11,15 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from jaxtyping import Int, Int8, Int16
+from jaxtyping import Int, Int8, Int16, Int64
 
 from molre.errors import ConfigError, StoreError
 from molre.location import Location
 from molre.store.manifest import Manifest
-from molre.store.parts import LocalParts, Parts, RemoteParts
+from molre.store.parts import LocalParts, Parts
+from molre.store.remote import RemoteParts
 from molre.store.schema import SPLITS
 from molre.volume import Grid
-
-_REMOTE_READS = 16
-"""Reads in flight against remote storage, whose latency and not its bandwidth is what costs."""
 
 
 class Store:
@@ -59,6 +57,11 @@ class Store:
     def grid(self) -> Grid:
         """Shape and spacing of every volume."""
         return self.manifest.grid
+
+    @property
+    def location(self) -> Location:
+        """The store's folder."""
+        return self._location
 
     @property
     def uri(self) -> str:
@@ -127,23 +130,33 @@ class Store:
             StoreError: a part is not there any more, or not readable.
         """
         wanted = np.asarray([int(index) for index in indices], np.int64)
-        if wanted.size and not 0 <= wanted.min() <= wanted.max() < self.rows:
-            raise IndexError(f"rows {wanted.min()} to {wanted.max()} of a store of {self.rows} rows")
         if out is None:
             out = np.empty((len(wanted), *self.grid.shape), np.int16)
-        parts = np.searchsorted(self._first, wanted, side="right") - 1
-        positions = wanted - self._first[parts]
-        places = list(zip(parts.tolist(), positions.tolist(), out, strict=True))
-        if self._location.local is not None or len(places) < 2:
-            for place in places:
-                self._copy(*place)
+        if self._location.local is not None or len(wanted) < 2:
+            self.copy(wanted, out)
         else:
-            with ThreadPoolExecutor(_REMOTE_READS) as threads:
-                list(threads.map(lambda place: self._copy(*place), places))
+            with ThreadPoolExecutor(self.reads_at_once) as threads:
+                list(threads.map(self.copy, wanted[:, None], out[:, None]))
         return out
 
-    def _copy(self, part: int, position: int, out: Int16[np.ndarray, "z y x"]) -> None:
-        out[...] = self._parts.volume(part, position)
+    @property
+    def reads_at_once(self) -> int:
+        """Threads that are worth having read this store at the same time."""
+        return self._parts.at_once
+
+    def copy(self, rows: Int64[np.ndarray, " n"], out: Int16[np.ndarray, "n z y x"]) -> None:
+        """Copy the volumes of the given rows, one after the other; any number of threads may do so.
+
+        Raises:
+            IndexError: there is no such row.
+            StoreError: a part is not there any more, or not readable.
+        """
+        if rows.size and not 0 <= rows.min() <= rows.max() < self.rows:
+            raise IndexError(f"rows {rows.min()} to {rows.max()} of a store of {self.rows} rows")
+        parts = np.searchsorted(self._first, rows, side="right") - 1
+        positions = rows - self._first[parts]
+        for part, position, place in zip(parts.tolist(), positions.tolist(), out, strict=True):
+            self._parts.copy(part, position, place)
 
     def verify(self) -> None:
         """Read every byte and compare it with the manifest.

@@ -13,7 +13,7 @@ from jaxtyping import Float64, Int8, Int16
 from molre.findings import KEYS
 from molre.volume import Grid
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 """Raised whenever a reader of the older form would misread the newer one."""
 
 SPLITS = ("train", "val", "test")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import deepspeed
@@ -68,16 +69,15 @@ class Engine:
 
     def logits(self, batch: Batch) -> Float[Tensor, "batch findings"]:
         """Logits in float32, through DeepSpeed's hooks."""
-        batch = batch.to(self.device)
         if batch.features is not None:
             batch = Batch(labels=batch.labels, hu=None, features=batch.features.to(self.dtype), mask=batch.mask)
         return self.engine(batch).float()
 
-    def step(self, parts: list[Batch], known: int, rate: float, weights: Float[Tensor, "2 findings"]) -> float:
+    def step(self, parts: Iterable[Batch], known: int, rate: float, weights: Float[Tensor, "2 findings"]) -> float:
         """One optimiser step.
 
         Args:
-            parts: this worker's share of the batch, one entry for each accumulation step.
+            parts: this worker's share of the batch, one entry for each accumulation step; one is needed at a time.
             known: known labels of the whole batch, over all workers.
             rate: learning rate.
             weights: of the classes.
@@ -89,9 +89,9 @@ class Engine:
             group["lr"] = rate
         total = 0.0
         # DeepSpeed averages gradients over workers and parts, while the loss is a mean over the batch's known labels.
-        scale = self.world * len(parts) / max(1, known)
+        scale = self.world * self.config.accumulation / max(1, known)
         for part in parts:
-            loss = focal_sum(self.logits(part), part.labels.to(self.device), weights, self.config.gamma)
+            loss = focal_sum(self.logits(part), part.labels, weights, self.config.gamma)
             self.engine.backward(loss * scale)
             self.engine.step()
             total += float(loss.detach()) / max(1, known)

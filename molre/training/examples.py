@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Generator, Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,6 +14,7 @@ from torch import Tensor
 from molre.classifier import slice_mask
 from molre.embedding import Features
 from molre.store import Store
+from molre.store.readahead import Readahead, Shape, plain
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,34 +33,57 @@ class Batch:
     features: Float[Tensor, "batch slices width"] | None
     mask: Bool[Tensor, "batch slices"]
 
-    def to(self, device: torch.device) -> Batch:
-        """The same on another device."""
-        return Batch(
-            labels=self.labels.to(device),
-            hu=None if self.hu is None else self.hu.to(device, non_blocking=True),
-            features=None if self.features is None else self.features.to(device),
-            mask=self.mask.to(device),
-        )
-
 
 class Examples:
-    """Labels of a whole store in memory, and its volumes or features by position.
+    """Labels of a whole store in memory, and its volumes or features by row.
 
     Args:
         store: where labels and volumes lie.
         features: cached features of the same store; without them batches hold voxels.
+        device: of the batches.
     """
 
-    def __init__(self, store: Store, features: Features | None) -> None:
-        self.store = store
-        self.features = features
+    def __init__(self, store: Store, features: Features | None, device: torch.device) -> None:
+        self.store, self.features, self.device = store, features, device
         self.labels: Int8[np.ndarray, "rows findings"] = store.labels()
+        self._ahead = Readahead(store, plain if device.type == "cpu" else _pinned)
 
-    def batch(self, rows: Int64[np.ndarray, "batch"]) -> Batch:
-        """The studies at the given rows of the store."""
-        labels = torch.from_numpy(self.labels[rows])
-        if self.features is not None:
-            features, mask = self.features.read(rows)
-            return Batch(labels=labels, hu=None, features=torch.from_numpy(features), mask=torch.from_numpy(mask))
-        hu = torch.from_numpy(np.array(self.store.volumes(rows)))
-        return Batch(labels=labels, hu=hu, features=None, mask=slice_mask(hu))
+    def batches(self, steps: Iterable[Int64[np.ndarray, " _"]]) -> Generator[Batch, None, None]:
+        """The studies of each step, in order; volumes are read ahead while the consumer works.
+
+        A batch with voxels is the consumer's until it asks for the next one: on the CPU its voxels then are
+        overwritten. What is to outlast that must be copied.
+
+        Args:
+            steps: rows of the store.
+
+        Raises:
+            StoreError: a part is not there any more, or not readable.
+        """
+        return self._of_features(self.features, steps) if self.features else self._of_voxels(steps)
+
+    def _of_features(
+        self, features: Features, steps: Iterable[Int64[np.ndarray, " _"]]
+    ) -> Generator[Batch, None, None]:
+        for rows in steps:
+            values, mask = (torch.from_numpy(array).to(self.device) for array in features.read(rows))
+            yield Batch(labels=self._labels(rows), hu=None, features=values, mask=mask)
+
+    def _of_voxels(self, steps: Iterable[Int64[np.ndarray, " _"]]) -> Generator[Batch, None, None]:
+        with contextlib.closing(self._ahead.volumes(steps)) as read:
+            for rows, volumes in read:
+                hu = torch.from_numpy(volumes).to(self.device, non_blocking=True)
+                try:
+                    yield Batch(labels=self._labels(rows), hu=hu, features=None, mask=slice_mask(hu))
+                finally:
+                    if self.device.type == "cuda":
+                        # The transfer reads the buffer, which is about to be filled again.
+                        torch.cuda.current_stream(self.device).synchronize()
+
+    def _labels(self, rows: Int64[np.ndarray, " batch"]) -> Int8[Tensor, "batch findings"]:
+        return torch.from_numpy(self.labels[rows]).to(self.device)
+
+
+def _pinned(shape: Shape) -> Int16[np.ndarray, "n z y x"]:
+    """Memory that a GPU fetches from while its kernels run."""
+    return torch.empty(shape, dtype=torch.int16, pin_memory=True).numpy()

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
+import itertools
 import logging
 import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +25,7 @@ from molre.training import checkpoint as checkpoints
 from molre.training.checkpoint import Progress
 from molre.training.config import TrainConfig
 from molre.training.engine import Engine, split_parts
-from molre.training.examples import Examples
+from molre.training.examples import Batch, Examples
 from molre.training.loss import class_weights
 from molre.training.sampler import Sampler, share
 from molre.training.schedule import learning_rate
@@ -45,7 +48,7 @@ def train_worker(settings: dict[str, Any]) -> None:
     config = TrainConfig(**settings)
     store = Store.open(config.store or "")
     features = Features.open(config.features) if config.cached and config.features else None
-    Worker(config, Examples(store, features)).run()
+    Worker(config, Examples(store, features, get_device())).run()
 
 
 class Worker:
@@ -59,7 +62,7 @@ class Worker:
     def __init__(self, config: TrainConfig, examples: Examples) -> None:
         self.config, self.examples = config, examples
         self.rank, self.world = ray.train.get_context().get_world_rank(), ray.train.get_context().get_world_size()
-        self.device = get_device()
+        self.device = examples.device
         self.rows = examples.store.indices("train")
         self.sampler = Sampler(count=len(self.rows), batch_size=config.batch_size, seed=config.seed)
         self.weights = class_weights(examples.labels[self.rows]).to(self.device)
@@ -81,17 +84,24 @@ class Worker:
     def _epoch(self) -> float:
         total, at = 0.0, self.progress
         self.trainee.train()
-        for step, batch in enumerate(self.sampler.epoch(at.epoch, at.step), start=at.step):
-            total += self._step(self.rows[batch], at.epoch, step)
-            taken = self.progress.taken + 1
-            self.progress = Progress(epoch=at.epoch, step=step + 1, taken=taken, score=self.progress.score)
-            every = self.config.checkpoint_every_steps
-            if every and taken % every == 0 and step + 1 < self.sampler.steps:
-                self._report({SCORE: self.progress.score, "epoch": at.epoch + (step + 1) / self.sampler.steps})
+        steps = [self.rows[batch] for batch in self.sampler.epoch(at.epoch, at.step)]
+        parts = (part for rows in steps for part in self._parts(rows))
+        with contextlib.closing(self.examples.batches(parts)) as batches:
+            for step, rows in enumerate(steps, start=at.step):
+                total += self._step(rows, batches, at.epoch, step)
+                taken = self.progress.taken + 1
+                self.progress = Progress(epoch=at.epoch, step=step + 1, taken=taken, score=self.progress.score)
+                every = self.config.checkpoint_every_steps
+                if every and taken % every == 0 and step + 1 < self.sampler.steps:
+                    self._report({SCORE: self.progress.score, "epoch": at.epoch + (step + 1) / self.sampler.steps})
         self.progress = Progress(epoch=at.epoch + 1, step=0, taken=self.progress.taken, score=self.progress.score)
         return total / max(1, self.sampler.steps - at.step)
 
-    def _step(self, rows: Int64[np.ndarray, "batch"], epoch: int, step: int) -> float:
+    def _parts(self, rows: Int64[np.ndarray, "batch"]) -> list[Int64[np.ndarray, "part"]]:
+        """What this worker reads of a step: its share, in as many parts as gradients are accumulated over."""
+        return split_parts(share(rows, self.rank, self.world), self.config.accumulation)
+
+    def _step(self, rows: Int64[np.ndarray, "batch"], batches: Iterator[Batch], epoch: int, step: int) -> float:
         # dropout is drawn afresh each step from a seed, so that a resumed run draws what an uninterrupted one would
         torch.manual_seed(hash((self.config.seed, epoch, step, self.rank)) % 2**31)
         known = int((self.examples.labels[rows] >= 0).sum())
@@ -101,8 +111,8 @@ class Worker:
             peak=self.config.peak_rate,
             warmup=self.config.warmup,
         )
-        mine = split_parts(share(rows, self.rank, self.world), self.config.accumulation)
-        return self.engine.step([self.examples.batch(part) for part in mine], known, rate, self.weights)
+        mine = itertools.islice(batches, self.config.accumulation)
+        return self.engine.step(mine, known, rate, self.weights)
 
     def _validate(self, loss: float, rate: float) -> None:
         rows = self.examples.store.indices("val")
@@ -138,7 +148,8 @@ class Worker:
         self.trainee.eval()
         size = max(1, self.config.batch_size // self.world)
         parts = [rows[start : start + size] for start in range(0, len(rows), size)]
-        outputs = [self.engine.logits(self.examples.batch(part)).cpu().numpy() for part in parts]
+        with contextlib.closing(self.examples.batches(parts)) as batches:
+            outputs = [self.engine.logits(batch).cpu().numpy() for batch in batches]
         return np.concatenate(outputs) if outputs else np.zeros((0, self.examples.labels.shape[1]), np.float32)
 
     def _report(self, metrics: dict[str, Any], validation: Float32[np.ndarray, "rows findings"] | None = None) -> None:

@@ -111,6 +111,7 @@ def test_a_cohort_out_of_reach_ends_the_run_and_refuses_nobody(filled, invented,
     monkeypatch.setattr(invented.Invented, "read", read)
     assert filled(invented.Invented(9)).rows == 9
 
+
 def test_nothing_readable_is_an_error_that_says_where_to_look(filled, invented, tmp_path):
     with pytest.raises(StoreError, match=r"no study could be read: 3 studies and 1 files were rejected"):
         filled(invented.Invented(3, fates=dict.fromkeys(range(3), "refuse")))

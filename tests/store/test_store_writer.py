@@ -1,5 +1,7 @@
 """The commit protocol, one step at a time."""
 
+import contextlib
+import functools
 import hashlib
 import multiprocessing
 from pathlib import Path
@@ -11,7 +13,7 @@ from molre.errors import StoreError
 from molre.findings import label_vector
 from molre.location import Location
 from molre.store import Row
-from molre.store.lock import check_hold, only_writer
+from molre.store.lock import only_writer, publishing
 from molre.store.writer import Receipt, Refused, keep_only, receipts, write_index, write_part, write_rejected
 
 
@@ -129,8 +131,23 @@ def test_a_remote_lock_is_renewed_given_back_and_outlived(tmp_path, monkeypatch)
 
 def test_a_worker_that_outlives_its_run_publishes_nothing(invented, tmp_path):
     folder = Location.of(tmp_path)
+    with only_writer(folder) as killed, publishing(folder, killed.token):
+        pass
+    with only_writer(folder), contextlib.ExitStack() as held:
+        enter = functools.partial(held.enter_context, publishing(folder, killed.token))
+        with pytest.raises(StoreError, match="taken over"):
+            write_part(folder, 0, invented.GRID, [row(invented, 0)], before=enter)
+    assert {file.name for file in tmp_path.iterdir()} == {".writer.lock", ".parts.lock"}
+
+
+def test_a_run_waits_for_a_worker_of_the_last_one_that_is_publishing(tmp_path, monkeypatch):
+    from molre.store import lock
+
+    folder = Location.of(tmp_path)
     with only_writer(folder) as killed:
-        check_hold(folder, killed.token)
-    with only_writer(folder), pytest.raises(StoreError, match="taken over"):
-        write_part(folder, 0, invented.GRID, [row(invented, 0)], before=lambda: check_hold(folder, killed.token))
-    assert {file.name for file in tmp_path.iterdir()} == {".writer.lock"}
+        token = killed.token
+    monkeypatch.setattr(lock, "_PUBLISHING_S", 0.1)
+    with publishing(folder, token), pytest.raises(StoreError, match="still writing"), only_writer(folder):
+        pass
+    with only_writer(folder):
+        pass
