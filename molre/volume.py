@@ -130,6 +130,9 @@ def grid_named(name: str) -> Grid:
 TOP_MARGIN_MM = 5.0
 """Air kept above the vertex where a scan is longer than the grid, so that the scalp's top is whole."""
 
+WHOLE = 0.9
+"""Share of a grid's slice that must have been scanned for its values to be those of tissue and not of air beside it."""
+
 MAX_OBLIQUE_DEG = 46.0
 """Largest angle between slice normal and body axis: past 45° slices are coronal or sagittal; one degree of slack."""
 
@@ -197,7 +200,7 @@ def resample(stack: Stack, grid: Grid) -> Volume:
     longer than the grid, and is centred on the scan otherwise. Voxels outside the scanned field are ``AIR_HU``.
 
     Raises:
-        Rejection: as `turned` does; GEO_TOO_FEW_SLICES also where the scan lies between two slices of the grid.
+        Rejection: as `turned` does; GEO_TOO_FEW_SLICES also where no slice of the grid lies within the scan.
     """
     planes = turned(stack)
     centres_mm = _placed(planes, grid)
@@ -230,8 +233,8 @@ def _filled(planes: Planes, grid: Grid, targets: list[Float64[np.ndarray, " _"]]
     """
     depth, rows, columns = grid.shape
     along = line_weights(planes.first_mm[:, 2], targets[0], grid.spacing_mm[0]).tocsc()
-    if not along.nnz:
-        raise Rejection("GEO_TOO_FEW_SLICES", "the scan is so thin that it lies between two slices of the grid")
+    if along.sum(axis=1).max(initial=0.0) < WHOLE:
+        raise Rejection("GEO_TOO_FEW_SLICES", "the scan is so thin that no slice of the grid lies within it")
     # Above air, so that a weight that is missing at the rim of the field counts as air.
     above_air = np.zeros((depth, columns, rows), np.float32)
     across: list[csr_array] = []
