@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import os
+import shutil
 import stat
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -103,7 +105,7 @@ class Tree:
         if self.root.local is not None:
             yield [self.path(name) for name in names]
             return
-        with tempfile.TemporaryDirectory(prefix="molre-fetch-") as aside:
+        with scratch() as aside:
             yield self._fetched(names, Path(aside))
 
     def _fetched(self, names: Sequence[str], folder: Path) -> list[Path]:
@@ -173,6 +175,36 @@ class Tree:
             return [place.filesystem.get_file_info(place.path)]
         infos = place.filesystem.get_file_info(pafs.FileSelector(place.path, allow_not_found=True))
         return sorted(infos, key=lambda info: info.base_name)
+
+
+_SCRATCH = "molre-scratch-"
+
+
+@contextlib.contextmanager
+def scratch() -> Iterator[Path]:
+    """A temporary folder, locked while in use; those of killed processes go, as they may hold patients' files."""
+    for left in Path(tempfile.gettempdir()).glob(f"{_SCRATCH}*"):
+        with contextlib.suppress(OSError), _locked(left):
+            shutil.rmtree(left, ignore_errors=True)
+    with contextlib.ExitStack() as held:
+        while True:
+            folder = Path(tempfile.mkdtemp(prefix=_SCRATCH))
+            held.callback(shutil.rmtree, folder, ignore_errors=True)
+            with contextlib.suppress(OSError):
+                held.enter_context(_locked(folder))
+                if folder.exists():  # nobody took it for a left one before it was locked
+                    break
+        yield folder
+
+
+@contextlib.contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield
+    finally:
+        os.close(handle)
 
 
 def _below(root: Path, place: str) -> str:

@@ -1,14 +1,18 @@
-"""Compressed pixels: the frames of an encapsulated Pixel Data element, checked to be whole, and decoded."""
+"""Compressed pixels: the frames of an encapsulated Pixel Data element, checked to be whole, and decoded.
+
+Which codec decodes which transfer syntax was chosen by measurement, ``tests/benchmarks/RESULTS.md``: the fastest of
+those that neither crash on damaged frames nor make up what is missing from a frame that was cut.
+"""
 
 from __future__ import annotations
 
-from typing import Any
+import struct
+from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Shaped
+from jaxtyping import Int16, Shaped
 from pydicom import uid
-from pydicom.encaps import encapsulate, generate_frames
-from pydicom.pixels.decoders.base import get_decoder
+from pydicom.encaps import generate_frames
 
 from molre.dicom.codes import refusal
 from molre.dicom.header import Encoding
@@ -27,31 +31,47 @@ _JPEG_2000 = frozenset(
         ),
     )
 )
-PLUGINS = (
-    dict.fromkeys(_JPEG, "pylibjpeg")
-    | dict.fromkeys(_JPEG_LS, "pyjpegls")
-    | dict.fromkeys(_JPEG_2000, "pylibjpeg")
-    | {str(uid.RLELossless): "pydicom"}
+_RLE = str(uid.RLELossless)
+
+CODECS = (
+    dict.fromkeys(_JPEG, "jpeg8_decode")
+    | dict.fromkeys(_JPEG_LS, "jpegls_decode")
+    | dict.fromkeys(_JPEG_2000, "jpeg2k_decode")
+    | {_RLE: "dicomrle_decode"}
 )
-"""Transfer syntax to decoder. One each, named, so that a machine with another library gives the same pixels."""
+"""Transfer syntax to function of imagecodecs, which hold libjpeg-turbo, CharLS, OpenJPEG, and an RLE of its own."""
 
 END_MARKER = b"\xff\xd9"
 """Last bytes of every JPEG, JPEG-LS and JPEG 2000 frame; decoders make up what is missing before it."""
 
 _SIZE_2000 = b"\xff\x4f\xff\x51"
 _NOT_A_SIZE = frozenset({0xC4, 0xC8, 0xCC})
+_RLE_HEADER_BYTES = 64
+_RLE_SEGMENTS = 2
+"""One for the high bytes of all pixels, one for the low ones (PS3.5, G.2)."""
 
 
-def frames_of(value: memoryview, encoding: Encoding) -> list[bytes]:
+@dataclass(frozen=True, slots=True)
+class _Declared:
+    """What a frame says of itself; none for ``signed`` where its format cannot tell."""
+
+    rows: int
+    columns: int
+    samples: int
+    bits: int
+    signed: bool | None
+
+
+def frames_of(value: bytes, encoding: Encoding) -> list[bytes]:
     """The frames of an encapsulated element (PS3.5, A.4).
 
     Raises:
         Rejection: ENC_UNSUPPORTED_TS, ENC_BAD_PIXELS, ENC_TRUNCATED.
     """
-    if encoding.syntax not in PLUGINS:
+    if encoding.syntax not in CODECS:
         raise refusal("ENC_UNSUPPORTED_TS")
     try:
-        frames = list(generate_frames(bytes(value), number_of_frames=encoding.frames))
+        frames = list(generate_frames(value, number_of_frames=encoding.frames))
     except Exception:  # noqa: BLE001 - damaged bytes raise whatever they like
         raise refusal("ENC_BAD_PIXELS") from None
     if len(frames) < encoding.frames:
@@ -59,63 +79,97 @@ def frames_of(value: memoryview, encoding: Encoding) -> list[bytes]:
     return frames
 
 
-def decoded(frames: list[bytes], encoding: Encoding, index: int) -> Shaped[np.ndarray, "rows cols"]:
-    """One frame's stored values.
+def decode_into(plane: Int16[np.ndarray, "rows cols"], frame: bytes, encoding: Encoding) -> None:
+    """Fill a plane with a frame's stored values: the same 16 bits each as in an uncompressed file.
 
     Raises:
         Rejection: ENC_TRUNCATED, the frame lacks its end; ENC_BAD_PIXELS, it cannot be decoded or has another size
-            than its header says.
+            than its header says; ENC_UNSUPPORTED_TS, the codec is not installed.
     """
-    frame = frames[index]
-    if encoding.syntax != uid.RLELossless:
-        if not frame.rstrip(b"\0").endswith(END_MARKER):
-            raise refusal("ENC_TRUNCATED")
-        # Decoders allocate what the frame asks for, so it is compared before they are called.
-        if _declared_size(frame, encoding.syntax) != (encoding.rows, encoding.columns):
-            raise refusal("ENC_BAD_PIXELS")
-    options: dict[str, Any] = {
-        "number_of_frames": 1,
-        "rows": encoding.rows,
-        "columns": encoding.columns,
-        "samples_per_pixel": 1,
-        "photometric_interpretation": encoding.photometric,
-        "pixel_representation": int(encoding.signed),
-        "bits_allocated": encoding.bits_allocated,
-        "bits_stored": encoding.bits_stored,
-        "pixel_keyword": "PixelData",
-        "decoding_plugin": PLUGINS[encoding.syntax],
-    }
+    # Decoders allocate what the frame asks for, so it is compared before they are called.
+    declared = _checked_segments(frame, encoding) if encoding.syntax == _RLE else _checked(frame, encoding)
     try:
-        values, _ = get_decoder(encoding.syntax).as_array(encapsulate([frame], has_bot=False), raw=True, **options)
+        values = _decoded(frame, encoding.syntax, plane)
+    except ImportError:
+        raise refusal("ENC_UNSUPPORTED_TS") from None
     except Exception:  # noqa: BLE001 - decoders raise whatever they like on damaged bytes
         raise refusal("ENC_BAD_PIXELS") from None
-    if values.shape != (encoding.rows, encoding.columns) or values.dtype.itemsize != 2:
+    if values.shape != plane.shape or values.dtype.itemsize != 2:
         raise refusal("ENC_BAD_PIXELS")
-    return values
+    if values.base is not plane:
+        plane.view(values.dtype)[...] = values
+    if declared.signed not in (None, encoding.signed):
+        _extend(plane.view(np.int16 if encoding.signed else np.uint16), declared.bits)
 
 
-def _declared_size(frame: bytes, syntax: str) -> tuple[int, int] | None:
-    """Rows and columns that the frame itself declares; none if it does not."""
-    return _size_2000(frame) if syntax in _JPEG_2000 else _size_jpeg(frame)
+def _decoded(frame: bytes, syntax: str, plane: Int16[np.ndarray, "rows cols"]) -> Shaped[np.ndarray, "..."]:
+    """The frame's values: in the plane itself if the codec can write there, else in an array of their own."""
+    # Imported here so that a machine without it reads all that is not compressed.
+    import imagecodecs
+
+    decode = getattr(imagecodecs, CODECS[syntax])
+    if syntax in _JPEG_2000:
+        return decode(frame, numthreads=1)
+    if syntax != _RLE:
+        return decode(frame)
+    # Without a buffer to fill, this one ends the process on a damaged frame.
+    written = decode(frame, "<u2", out=plane.data.cast("B"))
+    if len(written) != plane.nbytes:
+        raise ValueError("not as many pixels as there should be")
+    return plane.view()
 
 
-def _size_2000(frame: bytes) -> tuple[int, int] | None:
+def _extend(values: Shaped[np.ndarray, "rows cols"], bits: int) -> None:
+    """Give the bits above the lowest ``bits``, in place, what the sign of the array's type demands.
+
+    The sign is the header's to say: frames of JPEG-LS carry none, and those of JPEG 2000 contradict it at times.
+    """
+    values <<= 16 - bits
+    values >>= 16 - bits
+
+
+def _checked_segments(frame: bytes, encoding: Encoding) -> _Declared:
+    """What an RLE frame declares, if its header points to segments within it (PS3.5, G.5): decoders follow it."""
+    if len(frame) < _RLE_HEADER_BYTES:
+        raise refusal("ENC_TRUNCATED")
+    count, first, second = struct.unpack_from("<3I", frame)
+    if count != _RLE_SEGMENTS or not _RLE_HEADER_BYTES <= first < second < len(frame):
+        raise refusal("ENC_BAD_PIXELS")
+    return _Declared(encoding.rows, encoding.columns, 1, 16, None)
+
+
+def _checked(frame: bytes, encoding: Encoding) -> _Declared:
+    """What the frame declares, if that is what the file's header says."""
+    if not frame.rstrip(b"\0").endswith(END_MARKER):
+        raise refusal("ENC_TRUNCATED")
+    declared = _declared_2000(frame) if encoding.syntax in _JPEG_2000 else _declared_jpeg(frame)
+    if declared is None or (declared.rows, declared.columns) != (encoding.rows, encoding.columns):
+        raise refusal("ENC_BAD_PIXELS")
+    if declared.samples != 1 or not 8 < declared.bits <= 16:
+        raise refusal("ENC_BAD_PIXELS")
+    return declared
+
+
+def _declared_2000(frame: bytes) -> _Declared | None:
     """From the SIZ segment (ISO/IEC 15444-1, A.5.1)."""
     start = frame.find(_SIZE_2000, 0, 4096)
-    if start < 0 or len(frame) < start + 24:
+    if start < 0 or len(frame) < start + 43:
         return None
-    width, height, left, top = np.frombuffer(frame, ">u4", 4, start + 8).tolist()
-    return height - top, width - left
+    width, height, left, top = struct.unpack_from(">4I", frame, start + 8)
+    samples, depth = struct.unpack_from(">HB", frame, start + 40)
+    return _Declared(height - top, width - left, samples, (depth & 0x7F) + 1, depth > 0x7F)
 
 
-def _size_jpeg(frame: bytes) -> tuple[int, int] | None:
+def _declared_jpeg(frame: bytes) -> _Declared | None:
     """From the start-of-frame segment (ITU-T T.81, B.2.2; T.87, C.2.2)."""
     at = 2
-    while at + 9 <= len(frame):
+    while at + 10 <= len(frame):
         marker, length = frame[at + 1], int.from_bytes(frame[at + 2 : at + 4])
         if frame[at] != 0xFF or marker == 0xDA:
             return None
-        if (0xC0 <= marker <= 0xCF and marker not in _NOT_A_SIZE) or marker == 0xF7:
-            return int.from_bytes(frame[at + 5 : at + 7]), int.from_bytes(frame[at + 7 : at + 9])
+        is_ls = marker == 0xF7
+        if (0xC0 <= marker <= 0xCF and marker not in _NOT_A_SIZE) or is_ls:
+            bits, rows, columns, samples = struct.unpack_from(">BHHB", frame, at + 4)
+            return _Declared(rows, columns, samples, bits, False if is_ls else None)
         at += 2 + length
     return None

@@ -17,7 +17,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from molre.dicom.codes import refusal
+from molre.dicom.codes import failure, refusal
 from molre.dicom.naming import Person
 from molre.dicom.sighting import Sighting, sighted
 from molre.errors import MolreError, Rejection
@@ -267,7 +267,7 @@ def _look_at(tree: Tree, entries: Sequence[Entry], folder: str, glimpse: Glimpse
     series: dict[str, dict[str, list[str]]] = {}
     for entry in entries:
         try:
-            seen = sighted(tree, entry)
+            seen = _sighted(tree, entry)
         except Rejection as fault:
             glimpse.faults.append((entry.name, fault.code, fault.sentence, _mark(entry, fault.code)))
             continue
@@ -281,6 +281,16 @@ def _look_at(tree: Tree, entries: Sequence[Entry], folder: str, glimpse: Glimpse
         _note(glimpse, seen, entry)
     for uid, names in series.items():
         glimpse.studies[uid].packed.append(packed(names))
+
+
+def _sighted(tree: Tree, entry: Entry) -> Sighting | None:
+    """As `sighted`, the boundary at which no file can end the search."""
+    try:
+        return sighted(tree, entry)
+    except MolreError:
+        raise
+    except Exception as error:  # noqa: BLE001 - whatever a file provokes, it concerns this file only
+        raise failure(error) from None
 
 
 def _note(glimpse: Glimpse, seen: Sighting, entry: Entry) -> None:

@@ -15,8 +15,15 @@ from molre.dicom.codes import refusal
 LONG_FORMS = frozenset({b"OB", b"OD", b"OF", b"OL", b"OV", b"OW", b"SQ", b"SV", b"UC", b"UN", b"UR", b"UT", b"UV"})
 """Value representations with a length of four bytes after two of reserve (PS3.5, 7.1.2)."""
 
+SHORT_FORMS = frozenset(
+    (b"AE", b"AS", b"AT", b"CS", b"DA", b"DS", b"DT", b"FD", b"FL", b"IS", b"LO", b"LT", b"PN", b"SH", b"SL", b"SS",
+     b"ST", b"TM", b"UI", b"UL", b"US")
+)  # fmt: skip
+"""Those with a length of two bytes: nearly every element of a header."""
+
 UNDEFINED_LENGTH = 0xFFFFFFFF
 ITEM, ITEM_END, SEQUENCE_END = 0xFFFEE000, 0xFFFEE00D, 0xFFFEE0DD
+PIXEL_DATA = 0x7FE00010
 MAX_DEPTH = 32
 """Deepest nesting of sequences that is followed; real headers reach 6."""
 
@@ -33,12 +40,19 @@ class Elements:
         little: whether binary values are little endian.
         stopped: whether the tag to stop at was reached; otherwise the bytes ended first.
         end: where the next element starts.
+        swallowed: whether the bytes end within a sequence that holds whole pixels, and so lacks its own end.
     """
 
     values: dict[int, bytes]
     little: bool
     stopped: bool
     end: int
+    swallowed: bool = False
+
+    @property
+    def shortfall(self) -> str:
+        """Code for elements that end before the tag to stop at."""
+        return "ENC_BAD_SEQUENCE" if self.swallowed else "ENC_TRUNCATED"
 
     def text(self, tag: int) -> str:
         """The value as text without padding; empty if absent."""
@@ -94,7 +108,8 @@ def walk(data: bytes, start: int, implicit: bool, little: bool, wanted: frozense
         last_tag: first tag that is not looked at.
 
     Raises:
-        Rejection: ENC_BAD_FILE, sequences are broken, or there are more elements than any header has.
+        Rejection: ENC_BAD_SEQUENCE, sequences are broken or too deep; ENC_BAD_FILE, there are more elements than any
+            header has.
     """
     walker = _Walker(data, implicit, little)
     values: dict[int, bytes] = {}
@@ -109,34 +124,35 @@ def walk(data: bytes, start: int, implicit: bool, little: bool, wanted: frozense
         at = value_at + length
         if tag in wanted and at <= size:
             values[tag] = data[value_at:at]
-    return Elements(values=values, little=little, stopped=False, end=min(at, size))
+    swallowed = walker.cut and walker.holds_pixels
+    return Elements(values=values, little=little, stopped=False, end=min(at, size), swallowed=swallowed)
 
 
 class _Walker:
     """Steps from element to element, and counts the steps."""
 
-    __slots__ = ("data", "implicit", "left", "long", "pair", "short")
+    __slots__ = ("cut", "data", "first", "holds_pixels", "implicit", "left", "long")
 
     def __init__(self, data: bytes, implicit: bool, little: bool) -> None:
         self.data = data
         self.implicit = implicit
         self.left = MAX_ELEMENTS
+        self.cut = self.holds_pixels = False
         order = "<" if little else ">"
-        self.pair, self.short, self.long = (struct.Struct(order + form).unpack_from for form in ("HH", "H", "I"))
+        self.first, self.long = (struct.Struct(order + form).unpack_from for form in ("HH2sH", "I"))
 
     def element(self, at: int, implicit: bool) -> tuple[int, int, int]:
         """Tag of the element at a place, where its value starts, and its length; needs 8 bytes there."""
         self.left -= 1
         if self.left < 0:
             raise refusal("ENC_BAD_FILE")
-        group, element = self.pair(self.data, at)
+        group, element, form, length = self.first(self.data, at)
         tag = group << 16 | element
-        form = self.data[at + 4 : at + 6]
         # Some writers fall back to implicit elements inside explicit files. Items never name a representation.
-        if implicit or group == 0xFFFE or not (form.isalpha() and form.isupper()):
+        if implicit or group == 0xFFFE or not (form in SHORT_FORMS or (form.isalpha() and form.isupper())):
             return tag, at + 8, self.long(self.data, at + 4)[0]
         if form not in LONG_FORMS:
-            return tag, at + 8, self.short(self.data, at + 6)[0]
+            return tag, at + 8, length
         if at + 12 > len(self.data):
             return tag, at + 12, 0
         return tag, at + 12, self.long(self.data, at + 8)[0]
@@ -148,14 +164,15 @@ class _Walker:
     def after_sequence(self, at: int, implicit: bool, depth: int) -> int:
         """Where a sequence of undefined length ends; the end of the bytes if it does not."""
         if depth > MAX_DEPTH:
-            raise refusal("ENC_BAD_FILE")
+            raise refusal("ENC_BAD_SEQUENCE")
         while at + 8 <= len(self.data):
             tag, at, length = self.element(at, True)
             if tag == SEQUENCE_END:
                 return at
             if tag != ITEM:
-                raise refusal("ENC_BAD_FILE")
+                raise refusal("ENC_BAD_SEQUENCE")
             at = self.after_item(at, implicit, depth + 1) if length == UNDEFINED_LENGTH else at + length
+        self.cut = True
         return len(self.data)
 
     def after_item(self, at: int, implicit: bool, depth: int) -> int:
@@ -168,4 +185,7 @@ class _Walker:
                 at = self.after_sequence(value_at, implicit or self.is_implicit_within(at), depth)
             else:
                 at = value_at + length
+            if tag == PIXEL_DATA:
+                self.holds_pixels = not self.cut and at <= len(self.data)
+        self.cut = True
         return len(self.data)

@@ -28,6 +28,9 @@ INFLATE_LIMIT_MIB = 64
 """What a deflated file may expand to: over a hundred slices of 512 x 512."""
 
 PREAMBLE_BYTES = 128
+OTHER_FORMATS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+", b"MZ", b"\x7fELF", b"PK\3\4", b"%PDF", b"#!")
+"""First bytes of TIFF, programs, archives, documents and scripts, which a preamble can hide (PS3.10, 7.5)."""
+
 PIXEL_DATA = 0x7FE00010
 FIRST_PIXEL_TAG = 0x7FE00001
 """Extended offset table, float and integer pixels all come from here on."""
@@ -51,11 +54,13 @@ class Parsed:
         elements: those asked for; of a deflated file, ``end`` counts in the bytes as inflated.
         media_class: SOP class from the meta information, empty where the file has none.
         syntax: UID of the transfer syntax, guessed where the file does not say.
+        oddities: codes of what is odd about the file and does no harm.
     """
 
     elements: Elements
     media_class: str
     syntax: str
+    oddities: tuple[str, ...] = ()
 
 
 @contextmanager
@@ -99,29 +104,39 @@ def has_preamble(data: bytes) -> bool:
 
 
 def parse_file(path: Path, wanted: frozenset[int], last_tag: int) -> Parsed:
-    """The elements asked for, from the first part of a file if that is enough.
+    """The elements asked for, from as much of a file as that takes.
 
     Raises:
         Rejection: ENC_*.
     """
-    data = read_head(path)
-    parsed = parse(data, wanted, last_tag)
-    if parsed.elements.stopped or len(data) < HEAD_BYTES:
-        return parsed
-    return parse(read_whole(path), wanted, last_tag)
+    count = HEAD_BYTES
+    while True:
+        data = read_head(path, count)
+        parsed = parse(data, wanted, last_tag)
+        if parsed.elements.stopped or len(data) < count:
+            return parsed
+        # Headers of many frames are long, and yet their pixels are a hundred times longer.
+        count *= 16
 
 
 def parse(data: bytes, wanted: frozenset[int], last_tag: int) -> Parsed:
     """The elements asked for, of those before ``last_tag``.
 
     Raises:
-        Rejection: ENC_INFLATE_LIMIT, ENC_BAD_FILE.
+        Rejection: ENC_INFLATE_LIMIT, ENC_BAD_FILE, ENC_BAD_SEQUENCE.
     """
+    oddities = _oddities(data)
     start, media_class, syntax = meta_of(data)
     if syntax == DEFLATED:
         data, start = inflate(data[start:], INFLATE_LIMIT_MIB << 20), 0
     elements = walk(data, start, syntax == IMPLICIT, syntax != BIG_ENDIAN, wanted, last_tag)
-    return Parsed(elements=elements, media_class=media_class, syntax=syntax)
+    return Parsed(elements=elements, media_class=media_class, syntax=syntax, oddities=oddities)
+
+
+def _oddities(data: bytes) -> tuple[str, ...]:
+    if not has_preamble(data) or data[PREAMBLE_BYTES + 4 : PREAMBLE_BYTES + 6] != b"\x02\x00":
+        return ("ENC_NO_META",)
+    return ("ENC_PREAMBLE",) if data.startswith(OTHER_FORMATS) else ()
 
 
 def meta_of(data: bytes) -> tuple[int, str, str]:

@@ -18,8 +18,10 @@ from molre.dicom.encoding import (
     FIRST_PIXEL_TAG,
     IMPLICIT,
     INFLATE_LIMIT_MIB,
+    Parsed,
     inflate,
     meta_of,
+    read_head,
     read_whole,
 )
 
@@ -47,6 +49,7 @@ class Frame:
         slope: HU a stored unit.
         intercept: HU of stored value 0.
         image_type: values of Image Type or Frame Type, in capitals.
+        unit: Rescale Type, in capitals; empty where the header does not say.
     """
 
     index: int
@@ -56,18 +59,23 @@ class Frame:
     slope: float | None
     intercept: float | None
     image_type: tuple[str, ...]
+    unit: str
 
 
-def enhanced_frames(path: Path) -> tuple[Frame, ...]:
+def enhanced_frames(path: Path, parsed: Parsed) -> tuple[Frame, ...]:
     """The planes of an enhanced CT file: values of a frame's own functional groups first, then those that all share.
 
     Source: PS3.3, C.7.6.16.
+
+    Args:
+        path: of the file.
+        parsed: the same file up to its pixels.
 
     Raises:
         Rejection: SER_MULTIFRAME, the functional groups are absent, not as many as the frames, or unreadable.
     """
     try:
-        dataset = _dataset(path)
+        dataset = _dataset(path, parsed)
         own = list(dataset.get("PerFrameFunctionalGroupsSequence") or [])
         shared = list(dataset.get("SharedFunctionalGroupsSequence") or [])[:1]
         frames = tuple(_frame(index, _places(item, shared, dataset)) for index, item in enumerate(own))
@@ -79,10 +87,11 @@ def enhanced_frames(path: Path) -> tuple[Frame, ...]:
     return frames
 
 
-def _dataset(path: Path) -> Dataset:
+def _dataset(path: Path, parsed: Parsed) -> Dataset:
     """Everything before the pixels, sequences included."""
-    data = read_whole(path)
-    start, _, syntax = meta_of(data)
+    syntax = parsed.syntax
+    data = read_whole(path) if syntax == DEFLATED else read_head(path, parsed.elements.end)
+    start, _, _ = meta_of(data)
     body = inflate(data[start:], INFLATE_LIMIT_MIB << 20) if syntax == DEFLATED else data[start:]
     return read_dataset(
         BytesIO(body),
@@ -100,6 +109,7 @@ def _places(own: Dataset, shared: Sequence[Dataset], dataset: Dataset) -> list[D
 def _frame(index: int, places: Sequence[Dataset]) -> Frame:
     slope, intercept = _first(places, "RescaleSlope", 1), _first(places, "RescaleIntercept", 1)
     types = next((place.get(key) for key in ("FrameType", "ImageType") for place in places if key in place), None)
+    unit = next((place.get("RescaleType") for place in places if "RescaleType" in place), None)
     return Frame(
         index=index,
         position_mm=_first(places, "ImagePositionPatient", 3),
@@ -108,6 +118,7 @@ def _frame(index: int, places: Sequence[Dataset]) -> Frame:
         slope=slope[0] if slope else None,
         intercept=intercept[0] if intercept else None,
         image_type=tuple(str(value).upper().strip() for value in _listed(types)),
+        unit=str(unit or "").upper().strip(),
     )
 
 

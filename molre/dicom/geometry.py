@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import functools
+import statistics
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -26,7 +29,20 @@ MAX_BRIDGED_MM = 6.0
 REGULAR_RATIO, REGULAR_MM = 0.01, 0.1
 """Steps that differ by less than both are even."""
 
+SPACING_RATIO = 0.05
+"""Part by which a stated distance between slices may differ from the true one, as writers round it."""
+
+ANISOTROPY, FAR_FROM_SQUARE, SQUARE = 1.05, 1.5, 1.05
+"""Ratios of pixel sides and of field sides: CT has square pixels and square fields. A field far from square that
+exchanged pixel sides make square has them exchanged."""
+
 LEAST_TILT_DEG = 0.5
+SIDEWAYS_MM = 250.0
+"""Half a CT's field: slices of a scan no longer than this lie no further beside one another."""
+
+FARTHEST_MM = 10_000.0
+"""Positions further from the scanner's origin are no positions: tables travel two metres."""
+
 PIXEL_RANGE_MM = (0.01, 20.0)
 """Pixel spacings that could be meant; those of CT lie between 0.1 and 2 mm."""
 
@@ -62,11 +78,13 @@ def normal_of(orientation: tuple[float, ...]) -> Float64[np.ndarray, "3"]:
     return normal if normal[2] >= 0 else -normal
 
 
+@functools.lru_cache  # nearly all slices of a series share theirs
 def is_axial(orientation: tuple[float, ...]) -> bool:
     """Whether the plane is nearer to axial than to coronal or sagittal."""
     return bool(normal_of(orientation)[2] >= np.cos(np.radians(MAX_OBLIQUE_DEG)))
 
 
+@functools.lru_cache
 def same_direction(first: tuple[float, ...], second: tuple[float, ...]) -> bool:
     """Whether two planes have parallel rows and parallel columns."""
     cosine = np.cos(np.radians(SAME_DIRECTION_DEG))
@@ -78,8 +96,11 @@ def lay_out(positions_mm: Float64[np.ndarray, "n 3"], orientation: tuple[float, 
     """Slices in order along their normal; instance numbers play no part.
 
     Raises:
-        Rejection: GEO_TOO_FEW_SLICES, fewer than three places.
+        Rejection: GEO_TOO_FEW_SLICES, fewer than three places; GEO_TILT, they lie askew; ENC_BAD_VALUE, a position that
+            cannot be.
     """
+    if np.abs(positions_mm).max() > FARTHEST_MM:
+        raise refusal("ENC_BAD_VALUE")
     normal = normal_of(orientation)
     heights_mm = positions_mm @ normal
     order = np.argsort(heights_mm, kind="stable")
@@ -87,6 +108,10 @@ def lay_out(positions_mm: Float64[np.ndarray, "n 3"], orientation: tuple[float, 
     places = 1 + int(np.count_nonzero(np.diff(heights_mm) > SAME_PLACE_MM))
     if places < LEAST_SLICES:
         raise refusal("GEO_TOO_FEW_SLICES", count=places, least=LEAST_SLICES)
+    beside = positions_mm - np.outer(positions_mm @ normal, normal)
+    sideways_mm = float(np.linalg.norm(beside - beside[order[0]], axis=1).max())
+    if sideways_mm > max(SIDEWAYS_MM, heights_mm[-1] - heights_mm[0]):
+        raise refusal("GEO_TILT", sideways_mm=sideways_mm)
     travel = positions_mm[order[-1]] - positions_mm[order[0]]
     along = float(travel @ normal)
     across = along * normal - travel
@@ -122,13 +147,52 @@ def _usual_steps(steps: Float64[np.ndarray, " n"]) -> Float64[np.ndarray, " n"]:
     usual = np.empty_like(steps)
     for index in range(len(steps)):
         sides = [steps[max(index - 2, 0) : index], steps[index + 1 : index + 3]]
-        usual[index] = max(float(np.median(side)) for side in sides if len(side))
+        usual[index] = max(statistics.median(side.tolist()) for side in sides if len(side))
     return usual
 
 
 def tilt_repairs(tilt_deg: float) -> list[str]:
     """The note that a gantry tilt is undone, if there is one."""
     return [repair("GEO_TILT", tilt_deg=abs(tilt_deg))] if abs(tilt_deg) >= LEAST_TILT_DEG else []
+
+
+def spacing_repairs(
+    stated_mm: Iterable[float | None], positions_mm: Float64[np.ndarray, "n 3"], heights_mm: Float64[np.ndarray, " n"]
+) -> list[str]:
+    """The note that the header states another distance between slices than their positions have, if it does.
+
+    Along the normal and along the way of the table are both right, and so is each of several steps.
+
+    Args:
+        stated_mm: Spacing Between Slices of each slice; its sign has no meaning for CT.
+        positions_mm: of the slices, in order.
+        heights_mm: the same along the normal.
+    """
+    steps = np.diff(heights_mm)
+    true_mm = np.concatenate([steps, np.linalg.norm(np.diff(positions_mm, axis=0), axis=1)])
+    for number in sorted({abs(number) for number in stated_mm if number}):
+        if np.all(np.abs(true_mm - number) > max(SPACING_RATIO * number, REGULAR_MM)):
+            return [repair("GEO_SPACING_CONFLICT", stated_mm=number, step_mm=float(np.median(steps)))]
+    return []
+
+
+def check_pixels(pixel_mm: tuple[float, float], shape: tuple[int, int]) -> None:
+    """Refuses pixels whose height and width are exchanged, as the form of the field tells.
+
+    Raises:
+        Rejection: GEO_ANISO_SWAP.
+    """
+    (row_mm, column_mm), (rows, columns) = pixel_mm, shape
+    if (
+        _ratio(row_mm, column_mm) > ANISOTROPY
+        and _ratio(rows * row_mm, columns * column_mm) > FAR_FROM_SQUARE
+        and _ratio(rows * column_mm, columns * row_mm) <= SQUARE
+    ):
+        raise refusal("GEO_ANISO_SWAP")
+
+
+def _ratio(one: float, other: float) -> float:
+    return max(one, other) / min(one, other)
 
 
 def pixel_mm_of(pixel_mm: tuple[float, ...] | None) -> tuple[float, float]:

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from dataclasses import dataclass
 from enum import IntEnum
 from pathlib import Path
+
+from pydicom.charset import python_encoding
 
 from molre.dicom.codes import refusal
 from molre.dicom.elements import Elements
 from molre.dicom.encoding import FIRST_PIXEL_TAG, Parsed, parse_file
 from molre.dicom.frames import ENHANCED_CLASSES, Frame, enhanced_frames
 from molre.dicom.kernels import kernel_class, names_contrast
+from molre.dicom.naming import PERSON_TAGS, names_nobody
 
 CT_CLASSES = ENHANCED_CLASSES | {"1.2.840.10008.5.1.4.1.1.2"}
 """SOP classes of CT images (PS3.4, B.5)."""
@@ -19,20 +23,30 @@ CT_CLASSES = ENHANCED_CLASSES | {"1.2.840.10008.5.1.4.1.1.2"}
 MAX_LINES = 4096
 """Most rows or columns: four times the largest CT matrix in use."""
 
+CHARSETS = frozenset({*python_encoding, "ISO_IR 203", "ISO 2022 IR 203"})
+"""Defined terms of Specific Character Set (PS3.3, C.12.1.1.2), with the misspellings that pydicom knows."""
+
+LOSSY_SYNTAXES = frozenset(f"1.2.840.10008.1.2.4.{end}" for end in (50, 51, 81))
+"""JPEG baseline and extended, and JPEG-LS near-lossless: never without loss (PS3.5, A.4). JPEG 2000 may be either."""
+
 
 class Tag(IntEnum):
     """The elements that are used, by their numbers in PS3.6."""
 
+    CHARSET = 0x00080005
     IMAGE_TYPE = 0x00080008
     SOP_CLASS = 0x00080016
+    SOP_INSTANCE = 0x00080018
     MODALITY = 0x00080060
     MANUFACTURER = 0x00080070
     SERIES_DESCRIPTION = 0x0008103E
     PATIENT_NAME = 0x00100010
     PATIENT_ID = 0x00100020
+    IDENTITY_REMOVED = 0x00120062
     CONTRAST_AGENT = 0x00180010
     SLICE_THICKNESS = 0x00180050
     KVP = 0x00180060
+    BETWEEN_SLICES = 0x00180088
     KERNEL = 0x00181210
     POSITION = 0x00200032
     ORIENTATION = 0x00200037
@@ -51,10 +65,11 @@ class Tag(IntEnum):
     WINDOW_WIDTH = 0x00281051
     INTERCEPT = 0x00281052
     SLOPE = 0x00281053
+    RESCALE_TYPE = 0x00281054
     LOSSY = 0x00282110
 
 
-_WANTED = frozenset(map(int, Tag))
+_WANTED = PERSON_TAGS | frozenset(map(int, Tag))
 _SAFE_TEXT = re.compile(r"[\w+\-./ \\]{1,24}", re.ASCII)
 
 
@@ -83,6 +98,7 @@ class Header:
     Attributes:
         path: of the file.
         sop_class: what kind of object it is.
+        sop_uid: SOP Instance UID; not for writing down.
         modality: such as ``CT``.
         encoding: of its pixels; none for an object without pixels.
         planes: its image planes.
@@ -90,11 +106,14 @@ class Header:
         kernel_class: ``soft``, ``bone`` or ``unknown``.
         contrast: whether a contrast agent is named.
         burned_in: whether annotations are marked as burned into the pixels.
+        between_mm: distance between slices that the header states, if any.
+        notes: codes of what is odd about the file and does no harm.
         attributes: what may be written beside a volume.
     """
 
     path: Path
     sop_class: str
+    sop_uid: str
     modality: str
     encoding: Encoding | None
     planes: tuple[Frame, ...]
@@ -102,6 +121,8 @@ class Header:
     kernel_class: str
     contrast: bool
     burned_in: bool
+    between_mm: float | None
+    notes: tuple[str, ...]
     attributes: dict[str, str | float | bool]
 
 
@@ -109,7 +130,8 @@ def read_header(path: Path) -> Header:
     """The header of a file, without its pixels.
 
     Raises:
-        Rejection: ENC_*, the file cannot be read, or ends before its pixels; SER_MULTIFRAME.
+        Rejection: ENC_*, the file cannot be read, or ends before its pixels, or they lie in a sequence without end;
+            SER_MULTIFRAME.
     """
     parsed = parse_file(path, _WANTED, FIRST_PIXEL_TAG)
     try:
@@ -123,11 +145,13 @@ def _header(path: Path, parsed: Parsed) -> Header:
     elements = parsed.elements
     sop_class = elements.text(Tag.SOP_CLASS) or parsed.media_class
     if not elements.stopped and sop_class in CT_CLASSES:
-        raise refusal("ENC_TRUNCATED")
-    kernel, description = "\\".join(elements.words(Tag.KERNEL)), elements.text(Tag.SERIES_DESCRIPTION)
+        raise refusal(elements.shortfall)
+    known = _knows_characters(elements.values.get(Tag.CHARSET, b""))
+    kernel, description = (_legible(elements, tag, known) for tag in (Tag.KERNEL, Tag.SERIES_DESCRIPTION))
     return Header(
         path=path,
         sop_class=sop_class,
+        sop_uid=elements.text(Tag.SOP_INSTANCE),
         modality=elements.text(Tag.MODALITY).upper(),
         encoding=_encoding(parsed) if elements.stopped else None,
         planes=_planes(path, parsed, sop_class) if elements.stopped else (),
@@ -135,8 +159,33 @@ def _header(path: Path, parsed: Parsed) -> Header:
         kernel_class=kernel_class(kernel, description, elements.first_number(Tag.WINDOW_WIDTH)),
         contrast=names_contrast(elements.text(Tag.CONTRAST_AGENT), description),
         burned_in=elements.text(Tag.BURNED_IN).upper() == "YES",
+        between_mm=elements.first_number(Tag.BETWEEN_SLICES),
+        notes=parsed.oddities + _notes(elements, parsed.syntax, known),
         attributes=_attributes(elements),
     )
+
+
+@functools.lru_cache
+def _knows_characters(value: bytes) -> bool:
+    """Whether the character sets that a header names are all ones that DICOM defines."""
+    return all(word.strip("\0 ") in CHARSETS for word in value.decode("latin-1").split("\\"))
+
+
+def _legible(elements: Elements, tag: Tag, known: bool) -> str:
+    """Text to look for words in; of an unknown character set, only what lies within ASCII, which all of them share."""
+    text = "\\".join(elements.words(tag))
+    return text if known or text.isascii() else ""
+
+
+def _notes(elements: Elements, syntax: str, known: bool) -> tuple[str, ...]:
+    found = []
+    if not known:
+        found.append("ENC_CHARSET")
+    if elements.text(Tag.LOSSY) == "01" or syntax in LOSSY_SYNTAXES:
+        found.append("VAL_LOSSY")
+    if elements.text(Tag.IDENTITY_REMOVED).upper() == "NO":
+        found.append("PHI_NOT_DEID")
+    return tuple(found)
 
 
 def _encoding(parsed: Parsed) -> Encoding:
@@ -165,7 +214,7 @@ def _encoding(parsed: Parsed) -> Encoding:
 
 def _planes(path: Path, parsed: Parsed, sop_class: str) -> tuple[Frame, ...]:
     if sop_class in ENHANCED_CLASSES:
-        return enhanced_frames(path)
+        return enhanced_frames(path, parsed)
     elements = parsed.elements
     slope, intercept = elements.numbers(Tag.SLOPE, 1), elements.numbers(Tag.INTERCEPT, 1)
     frame = Frame(
@@ -176,6 +225,7 @@ def _planes(path: Path, parsed: Parsed, sop_class: str) -> tuple[Frame, ...]:
         slope=slope[0] if slope else None,
         intercept=intercept[0] if intercept else None,
         image_type=tuple(word.upper() for word in elements.words(Tag.IMAGE_TYPE)),
+        unit=elements.text(Tag.RESCALE_TYPE).upper(),
     )
     return (frame,)
 
@@ -185,7 +235,6 @@ def _attributes(elements: Elements) -> dict[str, str | float | bool]:
     found: dict[str, str | float | bool] = {
         "manufacturer": _safe(elements, Tag.MANUFACTURER),
         "kernel": _safe(elements, Tag.KERNEL),
-        "lossy": elements.text(Tag.LOSSY) == "01",
     }
     for name, tag in (("slice_thickness_mm", Tag.SLICE_THICKNESS), ("kvp", Tag.KVP)):
         number = elements.first_number(tag)
@@ -195,8 +244,6 @@ def _attributes(elements: Elements) -> dict[str, str | float | bool]:
 
 
 def _safe(elements: Elements, tag: Tag) -> str:
-    """A technical word; empty if it has the look of anything else, or repeats a part of the patient's name or ID."""
+    """A technical word; empty if it has the look of anything else, or repeats what the header says of the patient."""
     text = "\\".join(elements.words(tag))
-    person = re.findall(r"\w{3,}", f"{elements.text(Tag.PATIENT_NAME)} {elements.text(Tag.PATIENT_ID)}".lower())
-    is_safe = _SAFE_TEXT.fullmatch(text) and not any(word in text.lower() for word in person)
-    return text if is_safe else ""
+    return text if _SAFE_TEXT.fullmatch(text) and names_nobody(text, elements) else ""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import hmac
 import os
@@ -38,7 +39,7 @@ class Pseudonymiser:
             text: Patient ID or UID.
             kind: what it identifies, such as ``patient``.
         """
-        message = f"{kind}\0{text}".encode()
+        message = f"{kind}\0{text}".encode("utf-8", "surrogateescape")  # file names need not be UTF-8
         return hmac.new(self._key, message, hashlib.sha256).hexdigest()[:HEX_DIGITS]
 
 
@@ -64,13 +65,12 @@ def _make_key(path: Path) -> None:
         return
     path.parent.mkdir(parents=True, exist_ok=True)
     draft = path.with_name(f"{path.name}.{os.getpid()}.{secrets.token_hex(4)}")
-    handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(handle, "wb") as file:
-        file.write(secrets.token_bytes(KEY_BYTES))
     try:
+        handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(handle, "wb") as file:
+            file.write(secrets.token_bytes(KEY_BYTES))
         # A link appears whole or not at all, and never over a key that another process has just made.
-        os.link(draft, path)
-    except FileExistsError:
-        pass
+        with contextlib.suppress(FileExistsError):
+            os.link(draft, path)
     finally:
-        draft.unlink()
+        draft.unlink(missing_ok=True)

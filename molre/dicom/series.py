@@ -1,23 +1,26 @@
-"""Which series of a study becomes its volume.
+"""The reconstructions of a study that could become its volume.
 
-Localizers, reports, secondary captures, projections and parameter maps are left out. A series is then split into its
-reconstructions (kernel, matrix, pixel size), since some archives hold several under one UID. Of these the first is
-taken by, in this order:
+Localizers, reports, secondary captures, projections and parameter maps are left out, the last two by what Image Type
+calls them. What else is a slice is decided by its geometry, not by the word DERIVED, which axial reformats of helical
+scans bear too. A series is then split into its reconstructions (kernel, contrast, matrix, pixel size), since some
+archives hold several under one UID. Of these the first is taken by, in this order:
 
 1. usable: nothing in it forbids a volume;
 2. no contrast agent;
 3. coverage along the body of at least 0.75 of the longest one's, counted up to 160 mm, a head's height;
 4. the kernel asked for, then an unknown one, then the other;
-5. the longer coverage, in steps of 20 mm, up to 160 mm;
-6. the finer step: thin slices are averaged into thick ones by the resampling, while nothing gives back what thick
+5. an original acquisition, then one derived from other images;
+6. the longer coverage, in steps of 20 mm, up to 160 mm;
+7. the finer step: thin slices are averaged into thick ones by the resampling, while nothing gives back what thick
    slices have lost;
-7. the order of files.
+8. the Series Instance UID, so that the order of files plays no part.
+
+The rule itself is in ``molre.dicom.choice``.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -28,17 +31,19 @@ from jaxtyping import Float64
 from molre.dicom.codes import refusal
 from molre.dicom.discovery import StudyFiles
 from molre.dicom.frames import Frame
-from molre.dicom.geometry import LEAST_SLICES, Layout, is_axial, lay_out, pixel_mm_of, same_direction
+from molre.dicom.geometry import LEAST_SLICES, Layout, check_pixels, is_axial, lay_out, pixel_mm_of, same_direction
 from molre.dicom.header import CT_CLASSES, Header, read_header
 from molre.dicom.kernels import UNKNOWN
 from molre.dicom.pixels import check_readable
+from molre.dicom.values import UNITS
 from molre.errors import Rejection
 
-HEAD_MM = 160.0
-"""Coverage beyond which more is no gain: vertex to skull base."""
+MAX_FILES = 20_000
+"""Most files of a study: ten times those of a long trauma scan with all its reconstructions."""
 
-ENOUGH_COVERAGE = 0.75
-COVERAGE_STEP_MM = 20.0
+MAX_VOXEL_MIB = 4096
+"""Most that the voxels of a series may take: eight thousand slices of 512 x 512."""
+
 SPACING_DIGITS = 3
 """Decimals of a millimetre to which pixel spacings must agree."""
 
@@ -79,6 +84,19 @@ class Candidate:
         return any(header.contrast for header, _ in self.slices)
 
     @property
+    def derived(self) -> bool:
+        """Whether any slice is computed from other images (value 1 of Image Type, PS3.3, C.7.6.1.1.2)."""
+        return any(frame.image_type[:1] == ("DERIVED",) for _, frame in self.slices)
+
+    @property
+    def label(self) -> tuple[str, ...]:
+        """Tells candidates of one study apart, the same in every order of files; not for writing down."""
+        if not self.slices:
+            return (self.series_uid,)
+        header, frame = self.slices[0]
+        return self.series_uid, header.kernel, f"{header.contrast}", f"{_matrix(header)}", f"{frame.pixel_mm}"
+
+    @property
     def coverage_mm(self) -> float:
         """Distance between the outermost slices."""
         return 0.0 if self.layout is None else float(self.layout.heights_mm[-1] - self.layout.heights_mm[0])
@@ -89,63 +107,46 @@ class Candidate:
         return float("inf") if self.layout is None else float(np.median(np.diff(self.layout.heights_mm)))
 
 
-def candidates_of(study: StudyFiles) -> list[Candidate]:
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Offer:
+    """What a study has to choose from.
+
+    Attributes:
+        candidates: every reconstruction.
+        left_out: of each series that holds none, the code of why.
+    """
+
+    candidates: tuple[Candidate, ...]
+    left_out: tuple[str, ...]
+
+
+def offer_of(study: StudyFiles) -> Offer:
     """Every reconstruction of a study, in the order of files.
 
     Raises:
-        Rejection: SER_MIXED_PATIENT; or the study holds nothing but what is left out.
+        Rejection: SER_MIXED_PATIENT, ENC_TOO_MANY_FILES; or the study holds nothing but what is left out.
     """
     if len(set(study.patient_ids) - {""}) > 1:
         raise refusal("SER_MIXED_PATIENT")
+    if sum(len(series.paths) for series in study.series) > MAX_FILES:
+        raise refusal("ENC_TOO_MANY_FILES", limit=MAX_FILES)
     found: list[Candidate] = []
-    left_out: Counter[str] = Counter()
+    left_out: list[str] = []
+    all_dropped: Counter[str] = Counter()
     for series in study.series:
         headers, fault = _headers(series.paths)
+        fault = fault or (Rejection(*series.fault) if series.fault else None)
         slices, dropped = _images(headers)
-        left_out += dropped
+        all_dropped += dropped
         if fault is not None:
             found.append(_candidate(series.series_uid, slices, fault, 0))
         elif slices:
             found.extend(_split(series.series_uid, slices, dropped["SER_LOCALIZER"]))
+        else:
+            left_out.append(_main_reason(dropped))
     if not found:
-        raise refusal(_main_reason(left_out))
-    return found
-
-
-def ranked(candidates: list[Candidate], kernel: str) -> list[Candidate]:
-    """The candidates, best first, by the rule at the head of this file."""
-    longest_mm = max((min(one.coverage_mm, HEAD_MM) for one in candidates if one.fault is None), default=0.0)
-    keys = [key for _, key in _criteria(longest_mm, kernel)]
-    return sorted(candidates, key=lambda one: tuple(key(one) for key in keys))
-
-
-def choice_of(best: Candidate, candidates: list[Candidate], kernel: str) -> str:
-    """Why a candidate came before the others, in a few words without header text."""
-    if len(candidates) == 1:
-        return "the only series"
-    longest_mm = max(min(one.coverage_mm, HEAD_MM) for one in candidates)
-    others = [one for one in candidates if one is not best]
-    for reason, key in _criteria(longest_mm, kernel):
-        if all(key(one) > key(best) for one in others):
-            return f"1 of {len(candidates)} series: {reason}"
-        others = [one for one in others if key(one) <= key(best)]
-    return f"1 of {len(candidates)} series: first of equals"
-
-
-def _criteria(longest_mm: float, kernel: str) -> list[tuple[str, Callable[[Candidate], float]]]:
-    """What candidates are compared by, in order, each with its name; the smaller number is better."""
-
-    def kernel_rank(one: Candidate) -> float:
-        return 0.0 if one.kernel == kernel else 1.0 if one.kernel == UNKNOWN else 2.0
-
-    return [
-        ("usable", lambda one: one.fault is not None),
-        ("no contrast agent", lambda one: one.contrast),
-        ("enough coverage", lambda one: min(one.coverage_mm, HEAD_MM) < ENOUGH_COVERAGE * longest_mm),
-        (f"{kernel} kernel", kernel_rank),
-        ("coverage", lambda one: -round(min(one.coverage_mm, HEAD_MM) / COVERAGE_STEP_MM)),
-        ("finer steps", lambda one: round(one.step_mm, 1) if np.isfinite(one.step_mm) else 1e9),
-    ]
+        raise refusal(_main_reason(all_dropped))
+    return Offer(candidates=tuple(found), left_out=tuple(left_out))
 
 
 def _headers(paths: tuple[Path, ...]) -> tuple[list[Header], Rejection | None]:
@@ -175,7 +176,7 @@ def _images(headers: list[Header]) -> tuple[list[Slice], Counter[str]]:
 
 def _reason_to_drop(header: Header, frame: Frame | None) -> str | None:
     if f"{header.sop_class}.".startswith(SECONDARY_CLASSES):
-        return "SER_SECONDARY"
+        return "PHI_BURNED_IN" if header.burned_in else "SER_SECONDARY"
     if frame is None:
         return "SER_DOSE"
     if header.sop_class not in CT_CLASSES or header.modality not in ("CT", ""):
@@ -187,8 +188,8 @@ def _reason_to_drop(header: Header, frame: Frame | None) -> str | None:
 
 
 def _main_reason(left_out: Counter[str]) -> str:
-    """The code for a study of which nothing is left."""
-    return left_out.most_common(1)[0][0] if left_out else "SER_NOT_CT"
+    """The most frequent code, for a series or study of which nothing is left."""
+    return min(left_out, key=lambda code: (-left_out[code], code), default="SER_NOT_CT")
 
 
 def _split(series_uid: str, slices: list[Slice], localizers: int) -> list[Candidate]:
@@ -268,15 +269,22 @@ def _laid_out(slices: list[Slice]) -> Layout:
     """The order of the slices, once each of them is known to be usable.
 
     Raises:
-        Rejection: GEO_MIXED_ORIENTATION, GEO_SPACING_CONFLICT, and what `lay_out` and `check_readable` raise.
+        Rejection: ENC_TOO_MANY_BYTES, GEO_MIXED_ORIENTATION, GEO_SPACING_CONFLICT, VAL_RANGE, and what `lay_out`,
+            `check_pixels` and `check_readable` raise.
     """
     first = slices[0][1].orientation
     assert first is not None
+    rows, columns = _matrix(slices[0][0])
+    if 2 * rows * columns * len(slices) > MAX_VOXEL_MIB << 20:
+        raise refusal("ENC_TOO_MANY_BYTES", limit_mib=MAX_VOXEL_MIB)
     for header, frame in slices:
         check_readable(header, frame)
         pixel_mm_of(frame.pixel_mm)
         if not same_direction(first, frame.orientation or ()):
             raise refusal("GEO_MIXED_ORIENTATION")
+        if frame.unit not in UNITS:
+            raise refusal("VAL_RANGE")
+    check_pixels(pixel_mm_of(slices[0][1].pixel_mm), (rows, columns))
     return lay_out(positions_of(slices), first)
 
 

@@ -7,7 +7,7 @@ from pathlib import PurePosixPath
 
 from molre.dicom.codes import refusal
 from molre.dicom.encoding import HEAD_BYTES, MAX_FILE_MIB, PREAMBLE_BYTES, has_preamble, parse, read_head
-from molre.dicom.naming import Person, person_of
+from molre.dicom.naming import PERSON_TAGS, Person, person_in
 from molre.errors import Rejection
 from molre.tree import Entry, Tree
 
@@ -18,10 +18,7 @@ ARCHIVE_SUFFIXES = frozenset({".zip", ".tar", ".tgz", ".gz", ".bz2", ".xz", ".7z
 """Endings of archives, which may hold studies and are not looked into."""
 
 DICOMDIR_CLASS = "1.2.840.10008.1.3.10"
-_SOP, _DATE, _ACCESSION = 0x00080018, 0x00080020, 0x00080050
-_NAME, _PATIENT, _BIRTH = 0x00100010, 0x00100020, 0x00100030
-_STUDY, _SERIES = 0x0020000D, 0x0020000E
-_IDENTIFIERS = frozenset({_SOP, _DATE, _ACCESSION, _NAME, _PATIENT, _BIRTH, _STUDY, _SERIES})
+_PATIENT, _STUDY, _SERIES = 0x00100020, 0x0020000D, 0x0020000E
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -73,9 +70,9 @@ def _identity(tree: Tree, entry: Entry, data: bytes) -> Sighting | None:
     Raises:
         Rejection: SER_NO_UID, ENC_TRUNCATED, and what parsing raises.
     """
-    parsed = parse(data, _IDENTIFIERS, _SERIES + 1)
+    parsed = parse(data, PERSON_TAGS, _SERIES + 1)
     if not parsed.elements.stopped and len(data) < entry.size:
-        parsed = parse(_head(tree, entry, entry.size), _IDENTIFIERS, _SERIES + 1)
+        parsed = parse(_head(tree, entry, entry.size), PERSON_TAGS, _SERIES + 1)
     if parsed.media_class == DICOMDIR_CLASS:
         return None
     text = parsed.elements.text
@@ -85,12 +82,7 @@ def _identity(tree: Tree, entry: Entry, data: bytes) -> Sighting | None:
         patient_id=text(_PATIENT),
         study_uid=text(_STUDY),
         series_uid=text(_SERIES),
-        person=person_of(
-            name=text(_NAME),
-            numbers=(text(_PATIENT), text(_ACCESSION)),
-            dates=(text(_DATE), text(_BIRTH)),
-            uids=(text(_STUDY), text(_SERIES), text(_SOP)),
-        ),
+        person=person_in(parsed.elements),
     )
 
 

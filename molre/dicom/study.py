@@ -4,24 +4,27 @@ from __future__ import annotations
 
 import dataclasses
 import traceback
+from collections import Counter
 from dataclasses import dataclass
+from itertools import compress
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import Bool, Int16
+from jaxtyping import Int16
 
-from molre.dicom.codes import REFUSALS, refusal, repair
+from molre.dicom.anatomy import check_head
+from molre.dicom.choice import choice_of, passed_over, ranked
+from molre.dicom.codes import REFUSALS, counted
 from molre.dicom.discovery import StudyFiles
+from molre.dicom.duplicates import repeats_of
 from molre.dicom.encoding import quiet
-from molre.dicom.geometry import SAME_PLACE_MM, check_steps, pixel_mm_of, tilt_repairs
-from molre.dicom.kernels import BONE, SOFT
-from molre.dicom.pixels import WRAP_HU, WRAPPED_FROM_HU, has_wrapped, read_planes
-from molre.dicom.series import Candidate, Slice, candidates_of, choice_of, positions_of, ranked
+from molre.dicom.geometry import check_steps, pixel_mm_of, spacing_repairs, tilt_repairs
+from molre.dicom.kernels import BONE, SOFT, UNKNOWN
+from molre.dicom.pixels import read_voxels
+from molre.dicom.series import Candidate, Slice, offer_of, positions_of
+from molre.dicom.values import check_range, saturated, unwrap
 from molre.errors import ConfigError, Rejection
 from molre.volume import Stack
-
-AIR_BELOW_HU = -300
-TISSUE_RANGE_HU = (-300, 3000)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -78,44 +81,59 @@ def _unforeseen(fault: Exception) -> Rejection:
 
 
 def _read(files: StudyFiles, kernel: str) -> Series:
-    candidates = ranked(candidates_of(files), kernel)
-    first_fault: Rejection | None = None
+    offer = offer_of(files)
+    candidates = ranked(offer.candidates, kernel)
+    refused: dict[int, Rejection] = {}
     for candidate in candidates:
         try:
-            series = _series(files, candidate)
+            series = _series(files, candidate, kernel)
         except Rejection as fault:
-            first_fault = first_fault or fault
+            refused[id(candidate)] = fault
             continue
         choice = choice_of(candidate, candidates, kernel)
-        if candidate is not candidates[0] and first_fault is not None:
-            choice = f"1 of {len(candidates)} series: a better one was refused ({first_fault.code})"
-        return dataclasses.replace(series, attributes=series.attributes | {"choice": choice})
-    assert first_fault is not None
-    raise first_fault
+        if refused:
+            choice = f"1 of {len(candidates)} series: a better one was refused ({next(iter(refused.values())).code})"
+        codes = {key: fault.code for key, fault in refused.items()}
+        others = sorted([*offer.left_out, *passed_over(candidate, candidates, kernel, codes)])
+        return dataclasses.replace(series, attributes=series.attributes | {"choice": choice, "passed_over": others})
+    raise next(iter(refused.values()))
 
 
-def _series(files: StudyFiles, candidate: Candidate) -> Series:
+def _series(files: StudyFiles, candidate: Candidate, kernel: str) -> Series:
     if candidate.fault is not None:
         raise candidate.fault
     assert candidate.layout is not None
     slices = [candidate.slices[index] for index in candidate.layout.order]
-    hu, padded, turned = _voxels(slices)
-    repeats = _repeats(hu, candidate.layout.heights_mm)
-    if repeats.any():
-        hu, slices = hu[~repeats], [pair for pair, repeat in zip(slices, repeats, strict=True) if not repeat]
-    turned += _unwrap(hu, slices)
-    heights_mm = candidate.layout.heights_mm[~repeats]
-    repairs = [*tilt_repairs(candidate.layout.tilt_deg), *check_steps(heights_mm)]
-    _check_range(hu)
-    counted = {
-        "GEO_DUP_POSITION": int(repeats.sum()),
-        "SER_LOCALIZER": candidate.localizers,
-        "VAL_PADDING": padded,
-        "VAL_UNSIGNED_OVERFLOW": turned,
-    }
-    repairs += [repair(code, count=count) for code, count in counted.items() if count]
+    voxels = read_voxels(slices)
+    hu, highest_hu = voxels.hu, voxels.highest_hu
+    repeats = repeats_of(hu, candidate.layout.heights_mm, slices)
+    kept = ~repeats.mask
+    if not kept.all():
+        hu, highest_hu, slices = hu[kept], highest_hu[kept], list(compress(slices, kept))
+    heights_mm = candidate.layout.heights_mm[kept]
+    encoding = slices[0][0].encoding
+    assert encoding is not None
+    turned = voxels.turned + unwrap(hu, encoding)
+    check_range(hu)
+    stack = _stack(hu, slices)
+    repairs = [
+        *tilt_repairs(candidate.layout.tilt_deg),
+        *check_steps(heights_mm),
+        *spacing_repairs((header.between_mm for header, _ in slices), stack.origins_mm, heights_mm),
+        *check_head(hu, heights_mm, stack.pixel_mm),
+        *repeats.repairs(),
+        *counted(
+            {
+                "SER_LOCALIZER": candidate.localizers,
+                "VAL_PADDING": voxels.padded,
+                "VAL_UNSIGNED_OVERFLOW": turned,
+                "VAL_SATURATED_12BIT": saturated(hu, slices, highest_hu),
+            }
+        ),
+        *_notes(candidate, slices, kernel),
+    ]
     return Series(
-        stack=_stack(hu, slices),
+        stack=stack,
         attributes=_attributes(candidate, slices, heights_mm, repairs),
         repairs=tuple(repairs),
         patient_id=files.patient_id,
@@ -124,54 +142,15 @@ def _series(files: StudyFiles, candidate: Candidate) -> Series:
     )
 
 
-def _voxels(slices: list[Slice]) -> tuple[Int16[np.ndarray, "n rows cols"], int, int]:
-    """HU of the slices, the number of padding voxels, and the number of slices whose sign was turned back."""
-    encoding = slices[0][0].encoding
-    assert encoding is not None
-    hu = np.empty((len(slices), encoding.rows, encoding.columns), np.int16)
-    padded = turned = 0
-    for index, plane in enumerate(read_planes(slices)):
-        hu[index] = plane.hu
-        padded += plane.padded
-        turned += plane.turned
-    return hu, padded, turned
-
-
-def _repeats(hu: Int16[np.ndarray, "n rows cols"], heights_mm: np.ndarray) -> Bool[np.ndarray, " n"]:
-    """Slices that lie where the one before lies and are equal to it.
-
-    Raises:
-        Rejection: GEO_DUP_POSITION, they differ.
-    """
-    same = np.append(False, np.diff(heights_mm) <= SAME_PLACE_MM)
-    for index in np.flatnonzero(same):
-        if not np.array_equal(hu[index], hu[index - 1]):
-            raise refusal("GEO_DUP_POSITION")
-    return same
-
-
-def _unwrap(hu: Int16[np.ndarray, "n rows cols"], slices: list[Slice]) -> int:
-    """Turns back, in place, negative HU that were stored modulo 4096; returns in how many slices."""
-    encoding = slices[0][0].encoding
-    assert encoding is not None
-    wrapped = has_wrapped(hu, encoding)
-    for index in np.flatnonzero(wrapped):
-        plane = hu[index]
-        plane[plane > WRAPPED_FROM_HU] -= WRAP_HU
-    return int(wrapped.sum())
-
-
-def _check_range(hu: Int16[np.ndarray, "n rows cols"]) -> None:
-    """Refuses values that no head CT in HU has.
-
-    Raises:
-        Rejection: VAL_RANGE, no air anywhere, or no tissue.
-    """
-    # Every sixteenth row: whole rows are read at the speed of memory.
-    coarse = hu[:, ::16]
-    low, high = TISSUE_RANGE_HU
-    if not np.any(coarse < AIR_BELOW_HU) or not np.any((coarse > low) & (coarse < high)):
-        raise refusal("VAL_RANGE")
+def _notes(candidate: Candidate, slices: list[Slice], kernel: str) -> list[str]:
+    """What is true of the series and mends nothing."""
+    scales = len({(frame.slope, frame.intercept) for _, frame in slices})
+    files = {header.path: header.notes for header, _ in slices}
+    found = Counter(code for notes in files.values() for code in notes)
+    found["VAL_PER_SLICE_RESCALE"] = scales if scales > 1 else 0
+    found["SER_CONTRAST"] = candidate.contrast
+    found["SER_KERNEL"] = candidate.kernel not in (kernel, UNKNOWN)
+    return counted(dict(sorted(found.items())))
 
 
 def _stack(hu: Int16[np.ndarray, "n rows cols"], slices: list[Slice]) -> Stack:
@@ -193,6 +172,7 @@ def _attributes(
     assert candidate.layout is not None
     return {
         **slices[0][0].attributes,
+        "lossy": any("VAL_LOSSY" in header.notes for header, _ in slices),
         "kernel_class": candidate.kernel,
         "contrast": candidate.contrast,
         "tilt_deg": round(candidate.layout.tilt_deg, 2),

@@ -30,6 +30,7 @@ from molre.store.manifest import Part
 from molre.store.parts import light_rows
 from molre.store.reader import digest
 from molre.store.schema import Row, light_schema, record_batch, schema_of
+from molre.tree import scratch
 from molre.volume import Grid
 
 REJECTED = "rejected.csv"
@@ -132,13 +133,14 @@ def _write_rows(file: Path, grid: Grid, rows: Iterable[Row]) -> int:
 @contextlib.contextmanager
 def _aside(folder: Location) -> Iterator[Path]:
     """A temporary file: in the store's own folder where local, so that a rename publishes it."""
-    descriptor, name = tempfile.mkstemp(prefix=_ASIDE, suffix=".tmp", dir=folder.local)
-    os.close(descriptor)
-    file = Path(name)
-    try:
-        yield file
-    finally:
-        file.unlink(missing_ok=True)
+    with contextlib.nullcontext(folder.local) if folder.local is not None else scratch() as place:
+        descriptor, name = tempfile.mkstemp(prefix=_ASIDE, suffix=".tmp", dir=place)
+        os.close(descriptor)
+        file = Path(name)
+        try:
+            yield file
+        finally:
+            file.unlink(missing_ok=True)
 
 
 def _publish(file: Path, target: Location) -> None:

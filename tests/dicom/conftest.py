@@ -13,7 +13,8 @@ import pytest
 from pydicom import dcmwrite, uid
 from pydicom.dataset import Dataset, FileMetaDataset
 
-from molre.dicom import scan
+from molre.dicom import read_study, scan
+from molre.errors import Rejection
 
 HEAD_MM = np.array([62.0, 78.0, 70.0])
 PATIENT = ("Musterfrau^Erika", "ID-4711-SECRET")
@@ -45,6 +46,7 @@ class Scan:
     signed: bool = True
     intercept: int = -24
     changes: dict = field(default_factory=dict)
+    scene: Callable[[np.ndarray], np.ndarray] = head_hu
 
     def heights(self) -> np.ndarray:
         return np.array(self.heights_mm or [(i - (self.count - 1) / 2) * self.step_mm for i in range(self.count)])
@@ -61,7 +63,7 @@ class Scan:
         r, c = np.indices(self.shape)[..., None]
         along_row = c * self.pixel_mm[1] * np.array(self.row)
         along_column = r * self.pixel_mm[0] * np.array(self.column)
-        return np.rint(head_hu(self.origins()[index] + along_row + along_column)).astype(np.int16)
+        return np.rint(self.scene(self.origins()[index] + along_row + along_column)).astype(np.int16)
 
     def dataset(self, index: int) -> Dataset:
         origins = self.origins()
@@ -126,12 +128,31 @@ def only_study(folder: Path):
     return study
 
 
+def rewrite(scan_: Scan, path: Path, index: int, **changes) -> None:
+    """One slice of a scan written anew with other header values; none removes one."""
+    other = replace(scan_, changes={**scan_.changes, **changes})
+    path.write_bytes(encoded(other.dataset(index), other.syntax))
+
+
+def refused(study) -> str:
+    """The code that a study is refused with."""
+    with pytest.raises(Rejection) as found:
+        read_study(study)
+    return found.value.code
+
+
+def codes(series) -> list[str]:
+    """Of the repairs of a series."""
+    return [line.split(":")[0] for line in series.repairs]
+
+
 @pytest.fixture(scope="session")
 def kit() -> SimpleNamespace:
     """What the tests of this room share."""
     return SimpleNamespace(
-        scan=Scan, write=write, encoded=encoded, study=only_study, head_hu=head_hu, replace=replace, patient=PATIENT
-    )
+        scan=Scan, write=write, rewrite=rewrite, encoded=encoded, study=only_study, head_hu=head_hu, replace=replace,
+        patient=PATIENT, refused=refused, codes=codes,
+    )  # fmt: skip
 
 
 @pytest.fixture(scope="session")

@@ -4,9 +4,11 @@ import numpy as np
 import pytest
 from pydicom import uid
 
+import molre.dicom.series
 from molre.dicom import read_study
+from molre.dicom.choice import RULE
+from molre.dicom.codes import PASSED_OVER, REFUSALS
 from molre.dicom.kernels import kernel_class, names_contrast
-from molre.errors import Rejection
 
 
 @pytest.fixture
@@ -49,6 +51,69 @@ def test_finer_steps_come_first_among_equals(build):
     assert (series.series_uid, series.attributes["choice"]) == ("1.2.3.1", "1 of 2 series: finer steps")
 
 
+def test_an_original_acquisition_comes_before_one_derived_from_it(build):
+    study = build({"count": 25, "step_mm": 5, "changes": {"ImageType": ["DERIVED", "PRIMARY", "AXIAL"]}}, {})
+    series = read_study(study)
+    assert (series.series_uid, series.attributes["choice"]) == ("1.2.3.1", "1 of 2 series: original acquisition")
+    assert series.attributes["passed_over"] == ["SER_DERIVED"]
+
+
+def test_a_derived_axial_reformat_is_taken_where_there_is_no_other(build):
+    series = read_study(build({"changes": {"ImageType": ["DERIVED", "SECONDARY", "REFORMATTED"]}}))
+    assert series.repairs == ()
+
+
+def test_every_series_that_is_not_taken_is_accounted_for_by_a_code(build):
+    series = read_study(
+        build(
+            dict(SOFT),
+            {**SOFT, "count": 3, "step_mm": 12},
+            dict(BONE),
+            {"changes": {"ContrastBolusAgent": "Iohexol"}},
+            {**SOFT, "count": 5, "step_mm": 30},
+            dict(SOFT),
+            {"changes": {"ImageType": ["DERIVED", "PRIMARY", "AXIAL"], "ConvolutionKernel": "H31s"}},
+            {"changes": {"ImageType": ["DERIVED", "SECONDARY", "MIP"]}},
+            {"changes": {"SOPClassUID": uid.SecondaryCaptureImageStorage}},
+            {"changes": {"SOPClassUID": uid.SecondaryCaptureImageStorage, "BurnedInAnnotation": "YES"}},
+            {"count": 1, "changes": {"SOPClassUID": uid.XRayRadiationDoseSRStorage, "PixelData": None}},
+            {"column": (0, 0, -1.0), "count": 2, "changes": {"ImageType": ["ORIGINAL", "PRIMARY", "LOCALIZER"]}},
+            {"column": (0, 0, -1.0)},
+            {"count": 2},
+            {"changes": {"RescaleSlope": None}},
+            {**SOFT, "count": 25, "step_mm": 5, "changes": {"RescaleIntercept": "1500"}},
+            {**SOFT, "changes": {"Modality": "PT"}},
+        )
+    )
+    assert (series.series_uid, series.attributes["choice"]) == (
+        "1.2.3.0",
+        "1 of 11 series: a better one was refused (VAL_RANGE)",
+    )
+    assert series.attributes["passed_over"] == sorted(
+        [
+            *["SER_COVERAGE", "SER_KERNEL", "SER_CONTRAST", "SER_THICKNESS", "SER_EQUAL", "SER_DERIVED", "VAL_DERIVED"],
+            *["SER_SECONDARY", "PHI_BURNED_IN", "SER_DOSE", "SER_LOCALIZER", "GEO_NOT_AXIAL", "GEO_TOO_FEW_SLICES"],
+            *["VAL_NO_RESCALE", "VAL_RANGE", "SER_NOT_CT"],
+        ]
+    )
+    assert set(series.attributes["passed_over"]) <= {*REFUSALS, *PASSED_OVER}
+
+
+def test_the_order_of_files_does_not_decide_among_equals(kit, tmp_path):
+    for folder, names in (("one", ("a", "b")), ("other", ("b", "a"))):
+        for number, name in enumerate(names):
+            kit.write(kit.scan(series=f"1.2.3.{number}"), tmp_path / folder / name)
+        series = read_study(kit.study(tmp_path / folder))
+        assert (series.series_uid, series.attributes["choice"]) == ("1.2.3.0", "1 of 2 series: first of equals")
+
+
+def test_the_rule_is_stated_in_sentences():
+    assert len(RULE) == 10
+    told = " ".join(" ".join(RULE).split())
+    stated = [sentence.strip() for sentence in " ".join(molre.dicom.series.__doc__.split()).split(";")[1:7]]
+    assert all(sentence in told for sentence in stated)
+
+
 def test_the_next_series_is_read_where_the_best_is_refused(build, tmp_path):
     study = build(dict(SOFT), dict(BONE))
     path = tmp_path / "0" / "003.dcm"
@@ -56,6 +121,7 @@ def test_the_next_series_is_read_where_the_best_is_refused(build, tmp_path):
     series = read_study(study)
     assert series.series_uid == "1.2.3.1"
     assert series.attributes["choice"] == "1 of 2 series: a better one was refused (ENC_TRUNCATED)"
+    assert series.attributes["passed_over"] == ["ENC_TRUNCATED"]
 
 
 def test_reports_captures_and_localizers_are_left_out(build):
@@ -67,11 +133,20 @@ def test_reports_captures_and_localizers_are_left_out(build):
     assert read_study(build(*left_out, dict(SOFT))).series_uid == "1.2.3.3"
 
 
-def test_a_study_of_reports_only_is_refused(build):
-    study = build({"count": 1, "changes": {"SOPClassUID": uid.XRayRadiationDoseSRStorage, "PixelData": None}})
-    with pytest.raises(Rejection) as refused:
-        read_study(study)
-    assert refused.value.code == "SER_DOSE"
+CAPTURE = {"SOPClassUID": uid.SecondaryCaptureImageStorage}
+
+
+@pytest.mark.parametrize(
+    ("code", "changes"),
+    [
+        ("SER_DOSE", {"SOPClassUID": uid.XRayRadiationDoseSRStorage, "PixelData": None}),
+        ("SER_SECONDARY", CAPTURE),
+        ("PHI_BURNED_IN", {**CAPTURE, "BurnedInAnnotation": "YES"}),
+        ("SER_SECONDARY", {**CAPTURE, "PhotometricInterpretation": "RGB", "SamplesPerPixel": 3}),
+    ],
+)
+def test_a_study_of_nothing_but_what_is_left_out_is_refused(kit, build, code, changes):
+    assert kit.refused(build({"count": 3, "changes": changes})) == code
 
 
 def test_two_kernels_under_one_series_uid_are_told_apart(kit, tmp_path):

@@ -2,11 +2,12 @@
 
 import stat
 import warnings
+from string import Formatter
 
 import pytest
 
 from molre.dicom import Pseudonymiser, load_key, read_study, scan
-from molre.dicom.codes import REFUSALS
+from molre.dicom.codes import PASSED_OVER, REFUSALS, REPAIRS
 from molre.errors import ConfigError, Rejection
 
 
@@ -43,9 +44,12 @@ def test_nothing_of_a_header_is_printed_warned_or_raised(kit, tmp_path, capfd, c
     assert not warned
 
 
-def test_sentences_take_numbers_only():
-    for sentence in REFUSALS.values():
-        sentence.format(limit_mib=1, limit=1, count=1, least=1, gap_mm=1.0, step_mm=1.0)
+def test_sentences_take_numbers_and_the_program_s_own_words_only():
+    sentences = [*REFUSALS.values(), *REPAIRS.values(), *PASSED_OVER.values()]
+    taken = {name for sentence in sentences for _, name, _, _ in Formatter().parse(sentence) if name}
+    measures = {name for name in taken if name.endswith(("_mm", "_deg", "_mib"))}
+    words = {"kind", "place"}  # class of an exception, and a file of this program with a line
+    assert taken - measures == words | {"limit", "count", "least", "times"}
 
 
 def test_pseudonyms_hang_on_key_text_and_kind(tmp_path):

@@ -128,7 +128,7 @@ def test_an_archive_of_which_nothing_is_readable_makes_no_store(here, tmp_path):
 @pytest.mark.parametrize(
     ("flags", "told"),
     [
-        ({"source": "cq500"}, r"unknown source 'cq500': choose from dicom, phantom"),
+        ({"source": "bhsd"}, r"unknown source 'bhsd': choose from phantom, dicom, nifti, rsna, cq500, physionet"),
         ({"source": "dicom"}, r"needs --root"),
         ({"source": "dicom", "root": "/nowhere/at/all"}, r"no such folder: /nowhere/at/all"),
         ({"source": "phantom", "root": "gs://anonymous@bucket/x"}, r"local or mounted folder"),

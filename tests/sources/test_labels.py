@@ -33,9 +33,9 @@ def test_what_table_programs_write_is_read(tmp_path):
     [
         (
             "study,intracranial_hemorage_any\n",
-            r"'intracranial_hemorage_any': did you mean intracranial_hem",
+            r"line 1: column 2 is unknown: did you mean intracranial_hem",
         ),
-        ("study,qqq\n", r"unknown column 'qqq': allowed are study, patient, split"),
+        ("study,qqq\n", r"line 1: column 2 is unknown: allowed are study, patient, split"),
         (f"study;{A}\n", r"separate the columns by commas"),
         (f"{A}\n1\n", r"needs a column 'study' \(StudyInstanceUID\) or 'patient'"),
         ("", r"needs a column 'study'"),
