@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import math
+import statistics
+
 import numpy as np
 from jaxtyping import Bool, Float64, Int, Int16
 from scipy import ndimage
@@ -65,11 +68,10 @@ def check_head(hu: Hu, heights_mm: Heights, pixel_mm: tuple[float, float]) -> li
 
 def _sample(heights_mm: Heights, most: int = 12) -> Int[np.ndarray, " m"]:
     """A few slices of the whole and a few of the upper end, both ends among them."""
-    count = int(np.clip(len(heights_mm) // 8, 4, most))
+    last, count = len(heights_mm) - 1, min(max(len(heights_mm) // 8, 4), most)
     end = int(np.searchsorted(heights_mm, heights_mm[-1] - HEAD_END_MM))
-    last = len(heights_mm) - 1
-    places = [np.linspace(start, last, count) for start in ((0, end) if end else (0,))]
-    return np.unique(np.rint(np.concatenate(places)).astype(int))
+    places = {start + round((last - start) * part / (count - 1)) for start in (0, end) for part in range(count)}
+    return np.array(sorted(places))
 
 
 def _tissue(hu: Hu, chosen: Int[np.ndarray, " m"], pixel_mm: tuple[float, float]) -> Bool[np.ndarray, "m low wide"]:
@@ -82,8 +84,8 @@ def _areas(tissue: Bool[np.ndarray, "m low wide"], pixel_mm: tuple[float, float]
     labels, _ = ndimage.label(tissue, _IN_PLANE)
     sizes = np.bincount(labels.ravel())
     sizes[0] = 0
-    area_mm2 = np.prod([step * max(1, round(COARSE_MM / step)) for step in pixel_mm])
-    return sizes[labels].max(axis=(1, 2)) * float(area_mm2)
+    area_mm2 = math.prod(step * max(1, round(COARSE_MM / step)) for step in pixel_mm)
+    return sizes[labels].max(axis=(1, 2)) * area_mm2
 
 
 def _check_width(
@@ -95,7 +97,7 @@ def _check_width(
 ) -> None:
     """Refuses a body without a head at its upper end; its lungs count as part of it."""
     upper = heights_mm[chosen] >= heights_mm[-1] - HEAD_END_MM
-    if np.median(areas_mm2[upper]) <= HEAD_MM2:
+    if statistics.median(areas_mm2[upper].tolist()) <= HEAD_MM2:
         return
     whole = [ndimage.binary_fill_holes(plane) for plane in _tissue(hu, chosen[upper], pixel_mm)]
     if np.median(_areas(np.array(whole), pixel_mm)) > BODY_MM2:

@@ -89,34 +89,28 @@ def decode_into(plane: Int16[np.ndarray, "rows cols"], frame: bytes, encoding: E
     # Decoders allocate what the frame asks for, so it is compared before they are called.
     declared = _checked_segments(frame, encoding) if encoding.syntax == _RLE else _checked(frame, encoding)
     try:
-        values = _decoded(frame, encoding.syntax, plane)
+        _decode(frame, encoding.syntax, plane.view(np.int16 if declared.signed else np.uint16))
     except ImportError:
         raise refusal("ENC_UNSUPPORTED_TS") from None
     except Exception:  # noqa: BLE001 - decoders raise whatever they like on damaged bytes
         raise refusal("ENC_BAD_PIXELS") from None
-    if values.shape != plane.shape or values.dtype.itemsize != 2:
-        raise refusal("ENC_BAD_PIXELS")
-    if values.base is not plane:
-        plane.view(values.dtype)[...] = values
     if declared.signed not in (None, encoding.signed):
         _extend(plane.view(np.int16 if encoding.signed else np.uint16), declared.bits)
 
 
-def _decoded(frame: bytes, syntax: str, plane: Int16[np.ndarray, "rows cols"]) -> Shaped[np.ndarray, "..."]:
-    """The frame's values: in the plane itself if the codec can write there, else in an array of their own."""
+def _decode(frame: bytes, syntax: str, out: Shaped[np.ndarray, "rows cols"]) -> None:
+    """Fill an array; codecs refuse one that is not of the frame's size and type."""
     # Imported here so that a machine without it reads all that is not compressed.
     import imagecodecs
 
     decode = getattr(imagecodecs, CODECS[syntax])
-    if syntax in _JPEG_2000:
-        return decode(frame, numthreads=1)
-    if syntax != _RLE:
-        return decode(frame)
-    # Without a buffer to fill, this one ends the process on a damaged frame.
-    written = decode(frame, "<u2", out=plane.data.cast("B"))
-    if len(written) != plane.nbytes:
-        raise ValueError("not as many pixels as there should be")
-    return plane.view()
+    if syntax == _RLE:
+        if len(decode(frame, "<u2", out=out.data.cast("B"))) != out.nbytes:
+            raise ValueError("not as many pixels as there should be")
+    elif syntax in _JPEG_2000:
+        decode(frame, numthreads=1, out=out)
+    else:
+        decode(frame, out=out)
 
 
 def _extend(values: Shaped[np.ndarray, "rows cols"], bits: int) -> None:

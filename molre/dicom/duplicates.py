@@ -44,7 +44,7 @@ def repeats_of(
         Rejection: SER_DUPLICATE_SOP or GEO_DUP_POSITION, two at one place differ.
     """
     mask = np.append(False, np.diff(heights_mm) <= SAME_PLACE_MM)
-    copies, met = 0, set[tuple[str, int]]()
+    copies, met = 0, set[tuple[bytes, int]]()
     for index in np.flatnonzero(mask):
         if not mask[index - 1]:
             met = {_name(*slices[index - 1])}
@@ -57,5 +57,5 @@ def repeats_of(
     return Repeats(mask=mask, copies=copies)
 
 
-def _name(header: Header, frame: Frame) -> tuple[str, int]:
+def _name(header: Header, frame: Frame) -> tuple[bytes, int]:
     return header.sop_uid, frame.index

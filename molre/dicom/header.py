@@ -98,7 +98,7 @@ class Header:
     Attributes:
         path: of the file.
         sop_class: what kind of object it is.
-        sop_uid: SOP Instance UID; not for writing down.
+        sop_uid: SOP Instance UID as it is stored; not for writing down.
         modality: such as ``CT``.
         encoding: of its pixels; none for an object without pixels.
         planes: its image planes.
@@ -113,7 +113,7 @@ class Header:
 
     path: Path
     sop_class: str
-    sop_uid: str
+    sop_uid: bytes
     modality: str
     encoding: Encoding | None
     planes: tuple[Frame, ...]
@@ -146,12 +146,12 @@ def _header(path: Path, parsed: Parsed) -> Header:
     sop_class = elements.text(Tag.SOP_CLASS) or parsed.media_class
     if not elements.stopped and sop_class in CT_CLASSES:
         raise refusal(elements.shortfall)
-    known = _knows_characters(elements.values.get(Tag.CHARSET, b""))
+    known = _knows_characters(*_some(elements, Tag.CHARSET))
     kernel, description = (_legible(elements, tag, known) for tag in (Tag.KERNEL, Tag.SERIES_DESCRIPTION))
     return Header(
         path=path,
         sop_class=sop_class,
-        sop_uid=elements.text(Tag.SOP_INSTANCE),
+        sop_uid=elements.values.get(Tag.SOP_INSTANCE, b""),
         modality=elements.text(Tag.MODALITY).upper(),
         encoding=_encoding(parsed) if elements.stopped else None,
         planes=_planes(path, parsed, sop_class) if elements.stopped else (),
@@ -159,10 +159,15 @@ def _header(path: Path, parsed: Parsed) -> Header:
         kernel_class=kernel_class(kernel, description, elements.first_number(Tag.WINDOW_WIDTH)),
         contrast=names_contrast(elements.text(Tag.CONTRAST_AGENT), description),
         burned_in=elements.text(Tag.BURNED_IN).upper() == "YES",
-        between_mm=elements.first_number(Tag.BETWEEN_SLICES),
-        notes=parsed.oddities + _notes(elements, parsed.syntax, known),
+        between_mm=elements.first_number(Tag.BETWEEN_SLICES) if Tag.BETWEEN_SLICES in elements.values else None,
+        notes=parsed.oddities + _notes(*_some(elements, Tag.LOSSY, Tag.IDENTITY_REMOVED), parsed.syntax, known),
         attributes=_attributes(elements),
     )
+
+
+def _some(elements: Elements, *tags: Tag) -> list[bytes]:
+    """Values as they are stored: the slices of a series share many, so that what they mean is found once."""
+    return [elements.values.get(tag, b"") for tag in tags]
 
 
 @functools.lru_cache
@@ -177,13 +182,14 @@ def _legible(elements: Elements, tag: Tag, known: bool) -> str:
     return text if known or text.isascii() else ""
 
 
-def _notes(elements: Elements, syntax: str, known: bool) -> tuple[str, ...]:
+@functools.lru_cache
+def _notes(lossy: bytes, identity_removed: bytes, syntax: str, known: bool) -> tuple[str, ...]:
     found = []
     if not known:
         found.append("ENC_CHARSET")
-    if elements.text(Tag.LOSSY) == "01" or syntax in LOSSY_SYNTAXES:
+    if lossy.strip(b"\0 ") == b"01" or syntax in LOSSY_SYNTAXES:
         found.append("VAL_LOSSY")
-    if elements.text(Tag.IDENTITY_REMOVED).upper() == "NO":
+    if identity_removed.strip(b"\0 ").upper() == b"NO":
         found.append("PHI_NOT_DEID")
     return tuple(found)
 

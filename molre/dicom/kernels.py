@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 
 SOFT = "soft"
@@ -24,6 +25,7 @@ _FIRST_SHARP = 50
 _BONE_WINDOW_HU = 1000.0
 
 
+@functools.lru_cache  # the slices of a series share theirs
 def kernel_class(kernel: str, description: str, window_width: float | None) -> str:
     """``soft``, ``bone`` or ``unknown``.
 
@@ -53,6 +55,7 @@ _CONTRAST = re.compile(r"\b(cta|angio\w*|venogra\w*|post|perfusion|k[mc]|c\+|con
 _NO_CONTRAST = re.compile(r"\b(non?e?|w/?o|without|ohne|sans|sin|pre|nc|nect|ncct|plain|native?)\b|c-(?!\w)")
 
 
+@functools.lru_cache
 def names_contrast(agent: str, description: str) -> bool:
     """Whether a contrast agent was given, by its own field or else by the description of the series."""
     agent, description = agent.lower().strip(), description.lower()

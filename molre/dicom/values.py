@@ -77,7 +77,7 @@ def _is_elsewhere(sample: Int16[np.ndarray, "m few some"]) -> bool:
     """
     low, high = AIR_RANGE_HU
     air = sample[(sample > AIR_HU) & (sample < AIR_BELOW_HU)]
-    tissue = sample[sample > AIR_BELOW_HU]
+    tissue = sample[(sample > TISSUE_RANGE_HU[0]) & (sample < TISSUE_RANGE_HU[1])]
     if len(air) >= LEAST_AIR * sample.size:
         peak, share = _peak(air)
         if share > AIR_SHARE and not low <= peak <= high:
@@ -90,7 +90,7 @@ def _is_elsewhere(sample: Int16[np.ndarray, "m few some"]) -> bool:
 
 def _peak(values: Int16[np.ndarray, " n"]) -> tuple[int, float]:
     """Middle of the fullest bin of a histogram, and the share of the values that lie near it."""
-    counts = np.bincount((values.astype(int) - AIR_HU) // PEAK_HU)
+    counts = np.bincount((values - AIR_HU) // PEAK_HU)
     peak = AIR_HU + PEAK_HU * int(counts.argmax()) + PEAK_HU // 2
     return peak, np.count_nonzero(np.abs(values - peak) <= PEAK_HU) / len(values)
 

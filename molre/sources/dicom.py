@@ -15,6 +15,7 @@ import numpy as np
 from jaxtyping import Int8
 
 from molre.dicom import Pseudonymiser, StudyFiles, read_study
+from molre.dicom.choice import RULE
 from molre.dicom.codes import refusal
 from molre.dicom.discovery import Found, Gathered, Glimpse, gather, look, lots, study_files
 from molre.dicom.naming import LEAST_LETTERS, Person, masked
@@ -94,11 +95,13 @@ class DicomFound:
         cases: studies to read.
         refused: files that cannot be read and belong to none of them: path relative to the root, code, sentence.
         counts: for the manifest.
+        rule: by which a study's series is chosen.
     """
 
     cases: tuple[DicomCase, ...]
     refused: tuple[tuple[str, str, str], ...]
     counts: Mapping[str, int]
+    rule: tuple[str, ...] = RULE
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

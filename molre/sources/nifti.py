@@ -132,11 +132,13 @@ class NiftiFound:
         cases: files to read.
         refused: what is no study: path relative to the root, code, sentence.
         counts: for the manifest.
+        rule: none, for a file is a series.
     """
 
     cases: tuple[NiftiCase, ...]
     refused: tuple[tuple[str, str, str], ...]
     counts: Mapping[str, int]
+    rule: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

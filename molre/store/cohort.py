@@ -70,6 +70,10 @@ class Found(Protocol):
         """Files that belong to no study: path relative to the root, reason code, sentence."""
 
     @property
+    def rule(self) -> Sequence[str]:
+        """How one series is chosen among several of a study, in sentences for the manifest; empty where it never is."""
+
+    @property
     def counts(self) -> Mapping[str, int]:
         """Counts for the manifest, ``rejected_files`` and ``ignored_files`` among them."""
 

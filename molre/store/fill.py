@@ -119,7 +119,8 @@ def _fill(source: Source, folder: Location, config: FillConfig, hold: Hold) -> S
     with contextlib.closing(Progress(len(cases), kept, hold.renew)) as progress:
         made = _run(plan(source, Target(folder, hold.token), config, studies, kept, taken), folder, progress)
     paths = {mark: case.path for case, mark in zip(cases, marks, strict=True)}
-    told = {"source": source.name, "config": {**settings, "rows_per_part": config.rows_per_part}}
+    settings |= {"rows_per_part": config.rows_per_part, "choice_rule": list(found.rule)}
+    told = {"source": source.name, "config": settings}
     done = sorted([*kept, *made], key=lambda receipt: receipt.number)
     return commit(folder, config.grid, done, found, paths, told, current)
 

@@ -42,6 +42,7 @@ class InventedFound:
     cases: list
     refused: list
     counts: dict
+    rule: tuple = ()
 
 
 def voxels(number: int) -> np.ndarray:

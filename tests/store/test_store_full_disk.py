@@ -78,10 +78,8 @@ def left_over(folder) -> list[str]:
 
 
 def assert_clear(error: StoreError, folder) -> None:
-    assert (
-        str(error)
-        == f"cannot fill the store at {folder}: no space is left on its disk; run it again when that is mended"
-    )
+    said = f"cannot fill the store at {folder}: no space is left on its disk; run it again when that is mended"
+    assert str(error) == said
 
 
 def test_wherever_a_first_run_meets_the_end_of_the_disk_the_next_one_finishes(filled, invented, disk, tmp_path):
@@ -189,7 +187,9 @@ def test_the_job_says_it_in_one_line_and_finishes_when_run_again(disk, job, tmp_
     assert any("summary" in said for said in told)
 
 
-def test_a_full_disk_here_refuses_no_study_of_a_remote_archive(filled, disk, tmp_path, monkeypatch):
+@pytest.fixture
+def remote_archive(tmp_path, monkeypatch):
+    """URI of a study on a real S3 server on this machine."""
     server = pytest.importorskip("moto.server", reason="the S3 server is not installed: pip install moto[server]")
     running = server.ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
     running.start()
@@ -203,7 +203,12 @@ def test_a_full_disk_here_refuses_no_study_of_a_remote_archive(filled, disk, tmp
     there.create_dir("archive")
     write_study(tmp_path / "archive")
     pafs.copy_files(str(tmp_path / "archive"), "archive/ct", destination_filesystem=there)
-    source = DicomSource(root="s3://archive/ct", pseudonymiser=functools.partial(Pseudonymiser, bytes(32)))
+    yield "s3://archive/ct"
+    running.stop()
+
+
+def test_a_full_disk_here_refuses_no_study_of_a_remote_archive(filled, disk, remote_archive, tmp_path, monkeypatch):
+    source = DicomSource(root=remote_archive, pseudonymiser=functools.partial(Pseudonymiser, bytes(32)))
     monkeypatch.setattr(tempfile, "tempdir", str(disk.root))
     disk.leave(20)
     with pytest.raises(StoreError, match=r"cannot fetch from s3://archive/ct to .*: no space is left on its disk"):
@@ -211,7 +216,6 @@ def test_a_full_disk_here_refuses_no_study_of_a_remote_archive(filled, disk, tmp
     assert [path.name for path in disk.root.iterdir()] == ["filler"]
     disk.free()
     assert filled(source, tmp_path / "store").rows == 1
-    running.stop()
 
 
 def test_a_key_is_made_whole_or_not_at_all(disk):
