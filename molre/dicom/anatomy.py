@@ -27,8 +27,8 @@ BODY_MM2 = 40_000.0
 HEAD_MM2 = 28_000.0
 """Tissue area without its air spaces that needs no second look."""
 
-COARSE_MM = 6.0
-"""Pixel size at which areas are measured: a head's has some 500 of them."""
+COARSE_MM = 8.0
+"""Pixel size at which areas are measured: a head's has some 300 of them."""
 
 TAPER_MM = 8.0
 """A vertex grows from nothing to its cut-off over more than this; an empty slice below a full one does not."""
@@ -66,7 +66,7 @@ def check_head(hu: Hu, heights_mm: Heights, pixel_mm: tuple[float, float]) -> li
     return [repair("GEO_FOV", length_mm=length_mm)] if length_mm > LONG_MM else []
 
 
-def _sample(heights_mm: Heights, most: int = 12) -> Int[np.ndarray, " m"]:
+def _sample(heights_mm: Heights, most: int = 8) -> Int[np.ndarray, " m"]:
     """A few slices of the whole and a few of the upper end, both ends among them."""
     last, count = len(heights_mm) - 1, min(max(len(heights_mm) // 8, 4), most)
     end = int(np.searchsorted(heights_mm, heights_mm[-1] - HEAD_END_MM))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import math
 import re
 from dataclasses import dataclass
 from enum import IntEnum
@@ -146,12 +147,13 @@ def _header(path: Path, parsed: Parsed) -> Header:
     sop_class = elements.text(Tag.SOP_CLASS) or parsed.media_class
     if not elements.stopped and sop_class in CT_CLASSES:
         raise refusal(elements.shortfall)
-    known = _knows_characters(*_some(elements, Tag.CHARSET))
-    kernel, description = (_legible(elements, tag, known) for tag in (Tag.KERNEL, Tag.SERIES_DESCRIPTION))
+    values = elements.values
+    known = _knows_characters(values.get(Tag.CHARSET, b""))
+    kernel, description = _legible(elements, Tag.KERNEL, known), _legible(elements, Tag.SERIES_DESCRIPTION, known)
     return Header(
         path=path,
         sop_class=sop_class,
-        sop_uid=elements.values.get(Tag.SOP_INSTANCE, b""),
+        sop_uid=values.get(Tag.SOP_INSTANCE, b""),
         modality=elements.text(Tag.MODALITY).upper(),
         encoding=_encoding(parsed) if elements.stopped else None,
         planes=_planes(path, parsed, sop_class) if elements.stopped else (),
@@ -159,17 +161,14 @@ def _header(path: Path, parsed: Parsed) -> Header:
         kernel_class=kernel_class(kernel, description, elements.first_number(Tag.WINDOW_WIDTH)),
         contrast=names_contrast(elements.text(Tag.CONTRAST_AGENT), description),
         burned_in=elements.text(Tag.BURNED_IN).upper() == "YES",
-        between_mm=elements.first_number(Tag.BETWEEN_SLICES) if Tag.BETWEEN_SLICES in elements.values else None,
-        notes=parsed.oddities + _notes(*_some(elements, Tag.LOSSY, Tag.IDENTITY_REMOVED), parsed.syntax, known),
+        between_mm=_length(values.get(Tag.BETWEEN_SLICES, b"")),
+        notes=parsed.oddities
+        + _notes(values.get(Tag.LOSSY, b""), values.get(Tag.IDENTITY_REMOVED, b""), parsed.syntax, known),
         attributes=_attributes(elements),
     )
 
 
-def _some(elements: Elements, *tags: Tag) -> list[bytes]:
-    """Values as they are stored: the slices of a series share many, so that what they mean is found once."""
-    return [elements.values.get(tag, b"") for tag in tags]
-
-
+# What the slices of a series share is made out once.
 @functools.lru_cache
 def _knows_characters(value: bytes) -> bool:
     """Whether the character sets that a header names are all ones that DICOM defines."""
@@ -180,6 +179,16 @@ def _legible(elements: Elements, tag: Tag, known: bool) -> str:
     """Text to look for words in; of an unknown character set, only what lies within ASCII, which all of them share."""
     text = "\\".join(elements.words(tag))
     return text if known or text.isascii() else ""
+
+
+@functools.lru_cache
+def _length(value: bytes) -> float | None:
+    """The number of a decimal string that nothing depends on; none where there is no such number."""
+    try:
+        number = float(value.strip(b"\0 "))
+    except ValueError:
+        return None
+    return number if math.isfinite(number) else None
 
 
 @functools.lru_cache

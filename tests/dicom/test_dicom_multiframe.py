@@ -76,6 +76,28 @@ def test_frames_without_scale_are_refused(kit, tmp_path):
     assert refused.value.code == "VAL_NO_RESCALE"
 
 
+def test_frames_in_another_unit_are_refused(kit, tmp_path):
+    data = enhanced(kit.scan(), range(7))
+    data.PerFrameFunctionalGroupsSequence[2].PixelValueTransformationSequence[0].RescaleType = "Z_EFF"
+    (tmp_path / "frames.dcm").write_bytes(kit.encoded(data, uid.ExplicitVRLittleEndian))
+    assert kit.refused(kit.study(tmp_path)) == "VAL_RANGE"
+
+
+def test_a_file_that_is_there_twice_counts_once(kit, tmp_path):
+    scan_ = kit.scan()
+    for name in ("a", "b"):
+        (tmp_path / f"{name}.dcm").write_bytes(kit.encoded(enhanced(scan_, range(7)), uid.ExplicitVRLittleEndian))
+    series = read_study(kit.study(tmp_path))
+    assert kit.codes(series) == ["SER_DUPLICATE_SOP"]
+    np.testing.assert_array_equal(series.stack.hu, [scan_.hu(index) for index in range(7)])
+
+
+def test_frames_at_one_place_are_no_copies_of_a_file(kit, tmp_path):
+    data = enhanced(kit.scan(), [0, 1, 2, 3, 3, 4])
+    (tmp_path / "frames.dcm").write_bytes(kit.encoded(data, uid.ExplicitVRLittleEndian))
+    assert kit.codes(read_study(kit.study(tmp_path))) == ["GEO_DUP_POSITION"]
+
+
 def test_a_real_perfusion_map_is_not_taken_for_a_head(real_data):
     paths = [study for study in scan(real_data / "slices").studies if "eCT" in study.name]
     with pytest.raises(Rejection) as refused:

@@ -115,3 +115,15 @@ def test_no_long_name_or_number_survives(name, number, data):
     told = shown("/".join(parts), person_of(f"{name}^X", (number,), (), ())).lower()
     assert name.lower() not in told.replace("secret-of-", "")
     assert number not in told
+
+
+def test_the_words_of_everybodys_names_hide_files_that_do_not_say_whose_they_are():
+    told = masked("Erika_1/MÜLLER/IM 1", None, lambda part: "secret", frozenset({"erika", "muller"}))
+    assert told == "#secret/#secret/IM 1"
+
+
+@pytest.mark.parametrize(
+    "part", ["1937-04-15", "15.04.37", "15 Apr 1937", "3.dec.04", "山田", "\udcff\udcfe", "4711081"]
+)
+def test_what_could_be_a_date_number_or_name_is_hidden_whoever_it_is_of(part):
+    assert masked(f"a/{part}", Person(), lambda _: "secret") == "a/#secret"

@@ -195,3 +195,16 @@ def test_a_syntax_that_always_loses_is_told(kit, tmp_path):
         path.write_bytes(path.read_bytes().replace(b"1.2.840.10008.1.2.4.80", b"1.2.840.10008.1.2.4.81"))
     series = read_study(kit.study(tmp_path))
     assert kit.codes(series) == ["VAL_LOSSY"]
+
+
+def test_what_is_turned_back_beyond_air_is_air(kit, tmp_path):
+    scan_ = kit.scan(bits_stored=12, signed=False, intercept=0)
+    for index, path in enumerate(kit.write(scan_, tmp_path)):
+        data = scan_.dataset(index)
+        hu = scan_.hu(index)
+        hu[0] = -1090
+        data.PixelData = (hu.astype(np.int32) % 4096).astype("<u2").tobytes()
+        path.write_bytes(kit.encoded(data, scan_.syntax))
+    series = read_study(kit.study(tmp_path))
+    assert kit.codes(series) == ["VAL_UNSIGNED_OVERFLOW"]
+    assert series.stack.hu.min() == -1024

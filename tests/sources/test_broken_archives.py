@@ -25,7 +25,7 @@ from molre.store import Store
 from molre.volume import Stack, grid_named, resample
 
 GOOD = 5
-MEMORY_MIB = 400
+MEMORY_MIB = 256
 """What the whole archive may take beyond the imports: one study's inflated bytes (64 MiB) a few times over. The headers
 of the archive promise 100,000 x 100,000 pixels, 65,535 frames, and 4 GiB of them."""
 
