@@ -24,6 +24,9 @@ LONG_MM = 350.0
 BODY_MM2 = 40_000.0
 """Tissue area that no head reaches: a large one, 175 mm by 230 mm, has 32,000."""
 
+BODY_FIELD_MM = 300.0
+"""Bodies are scanned in wider fields than this, heads in narrower ones, mostly of 200 to 250 mm."""
+
 HEAD_MM2 = 28_000.0
 """Tissue area without its air spaces that needs no second look."""
 
@@ -52,18 +55,18 @@ def check_head(hu: Hu, heights_mm: Heights, pixel_mm: tuple[float, float]) -> li
         pixel_mm: distance between rows and between columns.
 
     Raises:
-        Rejection: GEO_FOV, the field is too narrow for a head, or the tissue at the upper end too wide;
-            GEO_UPSIDE_DOWN, the lower end closes as a vertex does, and the upper one is cut through.
+        Rejection: GEO_FOV, the tissue at the upper end is too wide for a head; GEO_UPSIDE_DOWN, the lower end closes as
+            a vertex does, and the upper one is cut through.
     """
-    if min(step * count for step, count in zip(pixel_mm, hu.shape[1:], strict=True)) < LEAST_FIELD_MM:
-        raise refusal("GEO_FOV")
     chosen = _sample(heights_mm)
     areas_mm2 = _areas(_tissue(hu, chosen, pixel_mm), pixel_mm)
     _check_width(hu, heights_mm, pixel_mm, chosen, areas_mm2)
     if _seems_upside_down(areas_mm2) and _is_upside_down(hu, heights_mm, pixel_mm):
         raise refusal("GEO_UPSIDE_DOWN")
     length_mm = float(heights_mm[-1] - heights_mm[0])
-    return [repair("GEO_FOV", length_mm=length_mm)] if length_mm > LONG_MM else []
+    field_mm = min(step * count for step, count in zip(pixel_mm, hu.shape[1:], strict=True))
+    is_whole = length_mm <= LONG_MM and field_mm >= LEAST_FIELD_MM
+    return [] if is_whole else [repair("GEO_FOV", length_mm=length_mm, field_mm=field_mm)]
 
 
 def _sample(heights_mm: Heights, most: int = 8) -> Int[np.ndarray, " m"]:
@@ -96,6 +99,8 @@ def _check_width(
     areas_mm2: Float64[np.ndarray, " m"],
 ) -> None:
     """Refuses a body without a head at its upper end; its lungs count as part of it."""
+    if max(step * count for step, count in zip(pixel_mm, hu.shape[1:], strict=True)) < BODY_FIELD_MM:
+        return
     upper = heights_mm[chosen] >= heights_mm[-1] - HEAD_END_MM
     if statistics.median(areas_mm2[upper].tolist()) <= HEAD_MM2:
         return

@@ -51,7 +51,7 @@ REFUSALS: dict[str, str] = {
     "GEO_SPACING_CONFLICT": "the pixel spacing is absent or out of range",
     "GEO_TILT": "a slice lies {sideways_mm:.0f} mm beside another, more than a tilt or another field of view explains",
     "GEO_ANISO_SWAP": "the height and the width of a pixel are exchanged: only then is the field square",
-    "GEO_FOV": "the scan holds no head: its field is too narrow, or the tissue at its upper end too wide",
+    "GEO_FOV": "the scan holds no head: the tissue at its upper end is too wide",
     "GEO_UPSIDE_DOWN": "head and feet are exchanged: the lower end closes as a vertex does, the upper is cut through",
     # Values: what the numbers mean.
     "VAL_NO_RESCALE": "rescale slope or intercept is absent, or the slope not above 0, so that the values are not HU",
@@ -73,7 +73,9 @@ REPAIRS: dict[str, str] = {
     "GEO_MISSING_SLICE": "{count} gaps of up to {gap_mm:.1f} mm are bridged by interpolation",
     "GEO_DUP_POSITION": "{count} slices that repeat another bit for bit are dropped",
     "GEO_SPACING_CONFLICT": "slices are said to be {stated_mm:.2f} mm apart: their positions, {step_mm:.2f} mm, hold",
-    "GEO_FOV": "the scan is {length_mm:.0f} mm long: the head's end of it is taken",
+    "GEO_FOV": (
+        "the scan holds more than a head, or less: it is {length_mm:.0f} mm long, in a field of {field_mm:.0f} mm"
+    ),
     "VAL_PADDING": "{count} voxels of padding are set to -1024 HU",
     "VAL_UNSIGNED_OVERFLOW": "values stored with the wrong sign in {count} slices are turned back",
     "VAL_SATURATED_12BIT": "{count} voxels lie at the top of the 12-bit range: metal may be denser than they say",

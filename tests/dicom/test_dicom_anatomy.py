@@ -34,9 +34,10 @@ WIDE = {"shape": (100, 100), "pixel_mm": (4.0, 4.0)}
 
 
 @pytest.mark.parametrize("pixel_mm", [(2.0, 2.0), (2.9, 4.0), (5.0, 2.4)])
-def test_a_field_too_narrow_for_a_head_is_refused(kit, tmp_path, pixel_mm):
+def test_a_field_too_narrow_for_a_head_is_noted(kit, tmp_path, pixel_mm):
     kit.write(kit.scan(pixel_mm=pixel_mm), tmp_path)
-    assert kit.refused(kit.study(tmp_path)) == "GEO_FOV"
+    (line,) = read_study(kit.study(tmp_path)).repairs
+    assert line.startswith("GEO_FOV: the scan holds more than a head, or less: it is 108 mm long, in a field of ")
 
 
 def test_a_small_field_that_holds_a_child_s_head_is_read(kit, tmp_path):
@@ -54,7 +55,9 @@ def test_of_a_scan_from_neck_to_pelvis_the_head_s_end_is_taken(kit, tmp_path):
     scan_ = kit.scan(**WIDE, heights_mm=tuple(np.arange(-500, 90, 10.0)), scene=patient_hu(kit.head_hu))
     kit.write(scan_, tmp_path)
     series = read_study(kit.study(tmp_path))
-    assert series.repairs == ("GEO_FOV: the scan is 580 mm long: the head's end of it is taken",)
+    assert series.repairs == (
+        "GEO_FOV: the scan holds more than a head, or less: it is 580 mm long, in a field of 400 mm",
+    )
     np.testing.assert_array_equal(series.stack.hu, hu_of(scan_))
     volume = resample(series.stack, GRIDS["demo"])
     z, y, x = np.indices(volume.hu.shape)
