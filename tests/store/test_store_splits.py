@@ -85,7 +85,7 @@ def test_a_patient_keeps_the_side_as_the_archive_grows_and_as_labels_change(fill
 
 
 def test_another_store_can_lend_its_sides(filled, invented, tmp_path):
-    first = filled(invented.Invented(20, splits={n: "test" for n in range(8)}), tmp_path / "first")
+    first = filled(invented.Invented(20, splits=dict.fromkeys(range(8), "test")), tmp_path / "first")
     second = filled(invented.Invented(30), tmp_path / "second", splits_from=first.uri)
     assert sides_in(first).items() <= sides_in(second).items()
 
