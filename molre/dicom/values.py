@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import numpy as np
-from jaxtyping import Float64, Int16
+from jaxtyping import Bool, Float64, Int16
 
 from molre.dicom.codes import refusal
 from molre.dicom.frames import Frame
 from molre.dicom.header import Encoding, Header
-from molre.dicom.pixels import WRAP_HU, WRAPPED_FROM_HU, has_wrapped
 from molre.volume import AIR_HU
 
 AIR_BELOW_HU = -300
@@ -38,15 +37,34 @@ TOP_HU = 3071.0
 
 TOP_STORED = 4095.0
 
+WRAP_HU = 4096
+WRAPPED_FROM_HU = WRAP_HU - 1100
+"""Above lies air that was stored modulo 4096."""
+
 
 def unwrap(hu: Int16[np.ndarray, "n rows cols"], encoding: Encoding) -> int:
     """Turn back, in place, negative HU that were stored modulo 4096; returns in how many slices."""
-    wrapped = has_wrapped(hu, encoding)
+    wrapped = _wrapped(hu, encoding)
     for index in np.flatnonzero(wrapped):
         plane = hu[index]
         plane[plane > WRAPPED_FROM_HU] -= WRAP_HU
         np.maximum(plane, AIR_HU, out=plane)
     return int(wrapped.sum())
+
+
+def _wrapped(hu: Int16[np.ndarray, "n rows cols"], encoding: Encoding) -> Bool[np.ndarray, " n"]:
+    """Slices whose negative HU were stored modulo 4096 in 12 unsigned bits, as some archives hold them.
+
+    Such a slice has no value below 0, and the air around the head lies near 4096 - 1000.
+    """
+    if encoding.signed or encoding.bits_stored != 12:
+        return np.zeros(len(hu), bool)
+    coarse = hu[:, ::4, ::4]
+    # A few rows settle nearly every slice.
+    suspect = coarse[:, ::16].min(axis=(1, 2)) > -100
+    for index in np.flatnonzero(suspect):
+        suspect[index] = coarse[index].min() > -100 and (coarse[index] > WRAPPED_FROM_HU).mean() > 0.05
+    return suspect
 
 
 def check_range(hu: Int16[np.ndarray, "n rows cols"]) -> None:
