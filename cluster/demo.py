@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import secrets
@@ -14,6 +15,7 @@ import tempfile
 import time
 import urllib.error
 import urllib.request
+from collections.abc import Iterator
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -125,7 +127,8 @@ def submit(environment: dict[str, str]) -> int:
 
 
 def stop(head: subprocess.Popen[bytes] | None, folder: Path) -> None:
-    """End this demo's Ray and no other: its process group, then whatever still names its folder."""
+    """End this demo's Ray and no other, and return when the last of its processes is gone."""
+    ours = descendants(head.pid) if head is not None else {}
     if head is not None:
         head.terminate()
         try:
@@ -133,26 +136,49 @@ def stop(head: subprocess.Popen[bytes] | None, folder: Path) -> None:
         except subprocess.TimeoutExpired:
             head.kill()
     for sign in (signal.SIGTERM, signal.SIGKILL):
-        left = owned(folder)
-        for pid in left:
-            try:
-                os.kill(pid, sign)
-            except ProcessLookupError:
-                continue
-        if left:
-            time.sleep(2)
+        deadline = time.monotonic() + 5
+        while (left := {**alive(ours), **owned(folder)}) and time.monotonic() < deadline:
+            for pid in left:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, sign)
+            time.sleep(0.2)
     shutil.rmtree(folder, ignore_errors=True)
 
 
-def owned(folder: Path) -> list[int]:
-    """Processes of this demo: their environment names its token."""
-    found = []
+def processes() -> Iterator[tuple[int, int, str]]:
+    """Number, parent and start of every process; the start tells it from a later one with the same number."""
     for entry in Path("/proc").glob("[0-9]*"):
-        try:
-            if str(folder).encode() in (entry / "environ").read_bytes() and int(entry.name) != os.getpid():
-                found.append(int(entry.name))
-        except OSError:
-            continue
+        with contextlib.suppress(OSError):
+            state, parent, *rest = (entry / "stat").read_text().rpartition(")")[2].split()
+            if state != "Z":
+                yield int(entry.name), int(parent), rest[17]
+
+
+def descendants(pid: int) -> dict[int, str]:
+    """Start by number of the processes below one."""
+    below: dict[int, str] = {}
+    known = list(processes())
+    parents = {pid}
+    while parents:
+        found = {number: start for number, parent, start in known if parent in parents}
+        below |= found
+        parents = set(found)
+    return below
+
+
+def alive(ours: dict[int, str]) -> dict[int, str]:
+    """Those of the processes that are still there."""
+    return {number: start for number, _, start in processes() if ours.get(number) == start}
+
+
+def owned(folder: Path) -> dict[int, str]:
+    """Processes of this demo: their environment names its token."""
+    found = {}
+    for number, _, start in processes():
+        with contextlib.suppress(OSError):
+            environment = Path(f"/proc/{number}/environ").read_bytes()
+            if str(folder).encode() in environment and number != os.getpid():
+                found[number] = start
     return found
 
 
