@@ -101,8 +101,10 @@ class _Deal:
         met = [(self.positive.get(finding, np.zeros(3)), finding) for finding in patient.positive or {NOTHING}]
         rarest, _ = min(met, key=lambda pair: (pair[0].sum(), pair[1]))
         lack, lack_all = self._lack(rarest), self._lack(self.patients)
-        # A side that is to have no one gets no one, whatever the rounding.
-        side = max((at for at in range(3) if self.shares[at] > 0), key=lambda at: (lack[at], lack_all[at], -at))
+        # A side that is to have no one gets no one, whatever the rounding, and one that has too many gets no more.
+        least = -MOST_SURPLUS - MOST_SURPLUS_SHARE * self.patients.sum()
+        open_to = [at for at in range(3) if self.shares[at] > 0 and lack_all[at] >= least]
+        side = max(open_to, key=lambda at: (lack[at], lack_all[at], -at))
         self.count(patient, side)
         return side
 
@@ -110,6 +112,10 @@ class _Deal:
         """How many more a side should have, were one more dealt; rounded, so that equal lacks compare equal."""
         return np.round(self.shares * (counts.sum() + 1) - counts, 9)
 
+
+MOST_SURPLUS, MOST_SURPLUS_SHARE = 1.0, 0.005
+"""Patients, and share of all, by which a side may exceed its share for the sake of a finding. Findings of a few
+positives would otherwise fill the smallest side, each being rounded up."""
 
 NOTHING = -1
 """Stands for having none of the findings."""
