@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import os
 import re
 import secrets
@@ -25,12 +26,14 @@ CHATTER = re.compile(
 )
 """Lines of Ray's client and of DeepSpeed that say nothing about the job."""
 PREFIX = re.compile(r"^\x1b\[\d+m\(\w+ pid=\d+\)\x1b\[0m ")
+SET_CHILD_SUBREAPER = 36  # of <linux/prctl.h>
 OBJECT_STORE_BYTES = 400 * 2**20  # Ray's least is 75 MB; the default, a third of the memory, is far too much for a demo
 
 
 def main() -> int:
     """Run the demo and return the job's exit status."""
     os.chdir(ROOT)
+    adopt()
     # Unix sockets lie in Ray's folder, and their paths may have 107 characters: hence /tmp and a short name.
     folder = Path(tempfile.mkdtemp(prefix="molre-", dir="/tmp"))
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
@@ -138,6 +141,7 @@ def stop(head: subprocess.Popen[bytes] | None, folder: Path) -> None:
     for sign in (signal.SIGTERM, signal.SIGKILL):
         deadline = time.monotonic() + 5
         while (left := {**alive(ours), **owned(folder)}) and time.monotonic() < deadline:
+            bury()
             for pid in left:
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(pid, sign)
@@ -145,13 +149,25 @@ def stop(head: subprocess.Popen[bytes] | None, folder: Path) -> None:
     shutil.rmtree(folder, ignore_errors=True)
 
 
+def adopt() -> None:
+    """Become the parent of what Ray leaves behind, so that `bury` sees it end (prctl(2))."""
+    with contextlib.suppress(OSError, AttributeError):  # other systems have no such call
+        ctypes.CDLL(None).prctl(SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+
+
+def bury() -> None:
+    """Take note of every child that has ended; until then it stays in the list of processes."""
+    with contextlib.suppress(ChildProcessError):
+        while os.waitpid(-1, os.WNOHANG)[0]:
+            pass
+
+
 def processes() -> Iterator[tuple[int, int, str]]:
     """Number, parent and start of every process; the start tells it from a later one with the same number."""
     for entry in Path("/proc").glob("[0-9]*"):
         with contextlib.suppress(OSError):
-            state, parent, *rest = (entry / "stat").read_text().rpartition(")")[2].split()
-            if state != "Z":
-                yield int(entry.name), int(parent), rest[17]
+            _, parent, *rest = (entry / "stat").read_text().rpartition(")")[2].split()
+            yield int(entry.name), int(parent), rest[17]
 
 
 def descendants(pid: int) -> dict[int, str]:

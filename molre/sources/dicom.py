@@ -16,14 +16,14 @@ from jaxtyping import Int8
 
 from molre.dicom import Pseudonymiser, StudyFiles, read_study
 from molre.dicom.choice import RULE
-from molre.dicom.codes import refusal
 from molre.dicom.discovery import Found, Gathered, Glimpse, gather, look, lots, study_files
 from molre.dicom.naming import LEAST_LETTERS, Person, masked
-from molre.errors import ConfigError, Rejection, StoreError
+from molre.errors import ConfigError
 from molre.findings import label_vector
 from molre.location import Location
 from molre.sources.labels import Labelling, LabelTable
 from molre.sources.linkage import Link, write_linkage
+from molre.sources.reach import within_reach
 from molre.tree import Tree
 from molre.volume import Grid, Volume, resample
 
@@ -165,17 +165,8 @@ class DicomSource:
         """
         files: _Files = pickle.loads(zlib.decompress(case.files))  # noqa: S301 - packed by the job itself
         names = [name for series in files.names.values() for name in series]
-        tree = self._tree()
-        try:
-            with tree.brought(names) as paths:
-                series = read_study(files.at(paths))
-        except (OSError, Rejection) as fault:
-            if isinstance(fault, Rejection) and fault.code != "ENC_UNREADABLE":
-                raise
-            # A lost mount or network would refuse all studies that are left, and for good.
-            if not tree.is_there():
-                raise StoreError(f"{self.root} is out of reach: run the same command again when it is back") from None
-            raise refusal("ENC_UNREADABLE") from None
+        with within_reach(self._tree(), names) as paths:
+            series = read_study(files.at(paths))
         volume = resample(series.stack, grid)
         return DicomSample(volume=volume, series=files.pseudonyms[series.series_uid], attributes=series.attributes)
 

@@ -14,6 +14,7 @@ from molre.dicom import StudyFiles
 from molre.errors import ConfigError
 from molre.findings import KEYS, UNKNOWN
 from molre.location import Location
+from molre.sources.table import text_of
 from molre.store.schema import SPLITS
 
 STUDY, PATIENT, SPLIT = "study", "patient", "split"
@@ -118,15 +119,7 @@ def read_labels(place: str | Path | Location) -> LabelTable:
             named by their line, never by their content.
     """
     where = Location.of(place)
-    try:
-        text = where.read_bytes().decode("utf-8-sig")
-    except (FileNotFoundError, IsADirectoryError):
-        raise ConfigError(f"no labels file at {where}") from None
-    except UnicodeDecodeError:
-        raise ConfigError(f"{where} is not UTF-8 text: save the table as CSV in UTF-8") from None
-    except OSError as error:
-        raise ConfigError(f"{where} cannot be read: {type(error).__name__}") from None
-    return _table(text, str(where))
+    return _table(text_of(where), str(where))
 
 
 def _table(text: str, where: str) -> LabelTable:

@@ -18,7 +18,7 @@ from molre.dicom import Pseudonymiser
 from molre.dicom.codes import refusal
 from molre.dicom.encoding import MAX_FILE_MIB
 from molre.dicom.naming import masked
-from molre.errors import ConfigError, Rejection, StoreError
+from molre.errors import ConfigError, Rejection
 from molre.findings import label_vector
 from molre.location import Location
 from molre.nifti import read_nifti
@@ -26,6 +26,7 @@ from molre.nifti import refusal as nifti_refusal
 from molre.sources.dicom import DicomSample
 from molre.sources.labels import Known, LabelTable, read_labels
 from molre.sources.linkage import Link, write_linkage
+from molre.sources.reach import within_reach
 from molre.tree import Entry, Tree
 from molre.volume import Grid, resample
 
@@ -206,17 +207,8 @@ class NiftiSource:
         """
         if case.bytes > MAX_FILE_MIB << 20:
             raise refusal("ENC_TOO_MANY_BYTES", limit_mib=MAX_FILE_MIB)
-        tree = self._tree()
-        try:
-            with tree.brought([case.file]) as (path,):
-                scan = read_nifti(path)
-        except (OSError, Rejection) as fault:
-            if isinstance(fault, Rejection) and fault.code != "ENC_UNREADABLE":
-                raise
-            # A lost mount or network would refuse all studies that are left, and for good.
-            if not tree.is_there():
-                raise StoreError(f"{self.root} is out of reach: run the same command again when it is back") from None
-            raise refusal("ENC_UNREADABLE") from None
+        with within_reach(self._tree(), [case.file]) as (path,):
+            scan = read_nifti(path)
         volume = resample(scan.stack, grid)
         return DicomSample(volume=volume, series=case.series, attributes=scan.attributes)
 

@@ -29,7 +29,8 @@ def rows_of(where: Location, name: str, columns: Sequence[str]) -> Iterator[tupl
         ConfigError: the file is absent or no UTF-8 CSV, a column is missing, or a row is longer or shorter than the
             header; rows are named by their line.
     """
-    reader = csv.DictReader(io.StringIO(_text(where, name), newline=""), restkey=_MORE, restval=_MORE, strict=True)
+    text = text_of(where, f": give the cohort's {name} with --labels")
+    reader = csv.DictReader(io.StringIO(text, newline=""), restkey=_MORE, restval=_MORE, strict=True)
     empty = True
     try:
         for column in columns:
@@ -71,12 +72,21 @@ def number_of(text: str, where: str) -> int:
     return int(plain)
 
 
-def _text(where: Location, name: str) -> str:
+def text_of(where: Location, advice: str = "") -> str:
+    """The text of a table.
+
+    Args:
+        where: path or URI.
+        advice: added where there is none.
+
+    Raises:
+        ConfigError: the file is absent, cannot be read, or is no UTF-8 text.
+    """
     try:
         return where.read_bytes().decode("utf-8-sig")
     except (FileNotFoundError, IsADirectoryError):
-        raise ConfigError(f"no labels file at {where}: give the cohort's {name} with --labels") from None
+        raise ConfigError(f"no labels file at {where}{advice}") from None
     except UnicodeDecodeError:
-        raise ConfigError(f"{where} is not UTF-8 text: give the cohort's {name} as it is distributed") from None
+        raise ConfigError(f"{where} is not UTF-8 text: save the table as CSV in UTF-8") from None
     except OSError as error:
         raise ConfigError(f"{where} cannot be read: {type(error).__name__}") from None
