@@ -2,18 +2,21 @@
 
 from molre.phantom.config import CohortConfig
 from molre.phantom.dicom import write_study
-from molre.phantom.lesions import IMPLIES, LESIONS
+from molre.phantom.lesions import LESIONS
 from molre.phantom.masks import read_masks, write_masks
 from molre.phantom.montage import montage
 from molre.phantom.study import PhantomStudy, labels_row, make_study
+from molre.phantom.table import WINDOWS, entries, implied_by
 from molre.phantom.tissue import TISSUES
 
 __all__ = [
-    "IMPLIES",
     "LESIONS",
     "TISSUES",
+    "WINDOWS",
     "CohortConfig",
     "PhantomStudy",
+    "entries",
+    "implied_by",
     "labels_row",
     "make_study",
     "montage",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 import numpy as np
-from jaxtyping import Float32
+from jaxtyping import Float32, Float64
 from scipy import ndimage
 
 from molre.phantom.shapes import Point, smooth_noise
@@ -47,6 +47,10 @@ class Body:
         folds_mm: distance to the nearest furrow by hemisphere and direction.
         fold_depth_mm: depth of the furrows by hemisphere and direction.
         bone: relative change of skull thickness by hemisphere and direction.
+        sex: F or M; heads of men are larger.
+        waves: of the gentle bending by which the head's shape and its two halves differ from the standard head's.
+        phases: of the waves.
+        amplitudes_mm: of the waves along (x, y, z).
     """
 
     age_years: float
@@ -72,6 +76,10 @@ class Body:
     folds_mm: Float32[np.ndarray, "both"]
     fold_depth_mm: Float32[np.ndarray, "both"]
     bone: Float32[np.ndarray, "both"]
+    sex: str = "F"
+    waves: Float64[np.ndarray, "waves 3"]
+    phases: Float64[np.ndarray, "waves"]
+    amplitudes_mm: Float64[np.ndarray, "waves 3"]
 
     def push(self, centre: Point, radius_mm: float, share: float) -> float:
         """Let a ball swell at ``centre`` (head coordinates, mm); ``share`` 0-0.8 of its volume displaces tissue.
@@ -119,14 +127,19 @@ def _by_direction(noise: Float32[np.ndarray, "a b c"], middle: float = 19.5) -> 
     return np.concatenate(sides).astype(np.float32)
 
 
-def draw_body(rng: np.random.Generator) -> Body:
-    """A random person without findings."""
-    age = float(rng.uniform(18, 92))
+def draw_body(rng: np.random.Generator, age_years: float) -> Body:
+    """A random person of an age, without findings."""
+    age = age_years
+    sex = "F" if rng.random() < 0.5 else "M"
     ripe = float(np.clip((age - 45) / 45, 0, 1))
-    size = float(rng.normal(0.955, 0.025))
+    size = float(rng.normal(0.94 if sex == "F" else 0.97, 0.022))
     scale = (size * rng.normal(1, 0.022), size * rng.normal(1, 0.02), size * rng.normal(0.99, 0.02))
     body = Body(
         age_years=age,
+        sex=sex,
+        waves=rng.normal(0, 1, (5, 3)) / 45,
+        phases=rng.uniform(0, 2 * np.pi, 5),
+        amplitudes_mm=rng.normal(0, 0.8, (5, 3)) * (0.7, 1.0, 0.8),
         atrophy=0.0,
         cerebellar_atrophy=0.0,
         scale=(float(scale[0]), float(scale[1]), float(scale[2])),

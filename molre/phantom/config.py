@@ -14,8 +14,9 @@ class CohortConfig:
     Attributes:
         studies: how many studies.
         seed: with the study's number, decides everything about a study.
-        normal_fraction: share of studies without any drawn finding.
-        findings_per_study: mean number of drawn findings in the others; what they imply comes on top.
+        prevalence: factor on every prevalence of the table; 1 is a hospital's, 0 draws only normal heads.
+        rarest: findings that are rarer than this are drawn this often; 0 keeps a hospital's prevalence.
+        severity: mean severity of what is drawn, 0 barely visible to 1 obvious; any severity occurs.
         matrix_px: rows and columns of a slice.
         field_mm: side of the reconstructed square; 232 mm holds an adult head.
         slices_min: fewest slices of a study.
@@ -29,8 +30,9 @@ class CohortConfig:
 
     studies: int = 400
     seed: int = 0
-    normal_fraction: float = 0.15
-    findings_per_study: float = 4.2
+    prevalence: float = 1.0
+    rarest: float = 0.02
+    severity: float = 0.5
     matrix_px: int = 144
     field_mm: float = 232.0
     slices_min: int = 24
@@ -50,7 +52,7 @@ class CohortConfig:
 
 
 _RANGES = (
-    ("studies", 1, 10_000_000), ("seed", 0, 2**63), ("normal_fraction", 0, 1), ("findings_per_study", 1, 6),
+    ("studies", 1, 10_000_000), ("seed", 0, 2**63), ("prevalence", 0, 5), ("rarest", 0, 0.3), ("severity", 0.05, 0.95),
     ("matrix_px", 96, 512), ("field_mm", 200, 300), ("slices_min", 16, 80), ("slices_max", 16, 80),
     ("tilt_max_deg", 0, 25), ("tilted_fraction", 0, 1), ("uneven_fraction", 0, 1), ("noise_hu", 0, 20),
 )  # fmt: skip

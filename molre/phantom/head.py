@@ -8,7 +8,10 @@ import numpy as np
 from jaxtyping import Bool, Float32, UInt8
 
 from molre.phantom.body import NORMAL_FOLDS, Body
-from molre.phantom.geometry import Geometry, Pose, lookup, tissue_coordinates
+from molre.phantom.displacement import displace
+from molre.phantom.geometry import Geometry, mesh, refine
+from molre.phantom.lookup import lookup
+from molre.phantom.pose import Pose, to_head
 from molre.phantom.shapes import Number, Point
 from molre.phantom.template import DISTANCES, S
 from molre.phantom.tissue import AIR, T
@@ -20,25 +23,38 @@ class Head:
     """Voxels inside the skin of all fine slices, as one-dimensional arrays.
 
     Attributes:
-        x, y, z: standard-head coordinates of the tissue in each voxel, mm.
-        skull: depth below the inner table, mm, positive inside the skull's cavity.
+        x, y, z: standard-head coordinates of the tissue in each voxel, mm: where it was before anything pushed it.
+        still: standard-head coordinates of each voxel itself, for what lies against the skull.
+        skull: depth of the tissue below the inner table, mm, positive inside the skull's cavity.
+        inner: depth of the voxel itself below the inner table, mm; where it is positive and ``skull`` is not, the
+            brain has receded.
         skin: depth below the skin, mm, up to 27.
         ventricle, cistern: depth inside the undilated ventricles and cisterns, mm, negative outside.
         structure: position in ``template.STRUCTURES``.
         noise: smooth noise of unit deviation that makes outlines irregular.
         direction: position in the per-direction maps of ``Body``.
+        shape: fine slices, rows, columns.
+        fine: fine slices averaged into an acquired one.
+        where: flat position of each voxel in ``shape``.
         hu: Hounsfield units, being painted.
         tissue: position in ``tissue.TISSUES``, being painted.
         ventricular, bone: where anatomy has put ventricles and bone.
     """
 
     def __init__(self, geometry: Geometry, pose: Pose, body: Body) -> None:
-        x, y, z = tissue_coordinates(geometry, pose, body)
-        self.shape = x.shape
-        record = lookup(np.stack([x, y, z])).reshape(-1)
+        still = to_head(pose, mesh(geometry))
+        moved = displace(still, body)
+        fixed = _pixels(still, geometry)
+        self.shape = fixed[0].shape
+        self.fine = geometry.fine
+        record = lookup(np.stack(fixed)).reshape(-1)
         self.where = np.flatnonzero(record["skin"] > DISTANCES["skin"][0] * DISTANCES["skin"][1])
         record = record[self.where]
-        self.x, self.y, self.z = (a.reshape(-1)[self.where] for a in (x, y, z))
+        self.still = tuple(a.reshape(-1)[self.where] for a in fixed)
+        self.x, self.y, self.z = self.still
+        self.inner = record["skull"] * np.float32(1 / DISTANCES["skull"][1]) - np.float32(DISTANCES["skull"][0])
+        if moved is not still:
+            record = self._moved(record, [a.reshape(-1)[self.where] for a in _pixels(moved, geometry)])
         for name, (offset, scale) in DISTANCES.items():
             setattr(self, name, record[name] * np.float32(1 / scale) - np.float32(offset))
         self.structure: UInt8[np.ndarray, "n"] = np.ascontiguousarray(record["structure"])
@@ -51,10 +67,23 @@ class Head:
         self.bone: Where = np.zeros(len(self.where), bool)
         self.marks: dict[str, list[np.ndarray]] = {}
 
+    still: tuple[Float32[np.ndarray, "n"], Float32[np.ndarray, "n"], Float32[np.ndarray, "n"]]
     skin: Float32[np.ndarray, "n"]
     skull: Float32[np.ndarray, "n"]
     ventricle: Float32[np.ndarray, "n"]
     cistern: Float32[np.ndarray, "n"]
+
+    def _moved(self, record: np.ndarray, source: list[np.ndarray]) -> np.ndarray:
+        """Records where tissue inside the skull is that which was at ``source``; skull and all outside stay."""
+        inside = np.flatnonzero(self.inner > 0)
+        record = record.copy()
+        taken = lookup(np.stack([a[inside] for a in source]))
+        taken["skin"] = record["skin"][inside]
+        record[inside] = taken
+        self.x, self.y, self.z = (a.copy() for a in self.still)
+        for mine, theirs in zip((self.x, self.y, self.z), source, strict=True):
+            mine[inside] = theirs[inside]
+        return record
 
     def side(self, side: int) -> Where:
         """Voxels of the patient's left (0) or right (1) half."""
@@ -119,3 +148,7 @@ class Head:
         """Note voxels as belonging to findings."""
         for key in keys:
             self.marks.setdefault(key, []).append(index)
+
+
+def _pixels(nodes: np.ndarray, geometry: Geometry) -> list[Float32[np.ndarray, "fine rows columns"]]:
+    return [refine(component, geometry.matrix_px) for component in nodes.astype(np.float32)]

@@ -12,42 +12,7 @@ from matplotlib.figure import Figure
 
 from molre.findings import FINDINGS, index
 from molre.phantom.study import PhantomStudy
-
-WINDOWS = {"brain": (40.0, 80.0), "subdural": (75.0, 215.0), "bone": (600.0, 2800.0), "soft": (30.0, 350.0)}
-"""Centre and width in HU, as read on a workstation."""
-_WINDOW_OF = {
-    **dict.fromkeys(
-        (
-            "calvarial_fracture",
-            "displaced_or_depressed_skull_fracture",
-            "osteolytic_bone_lesion",
-            "osteosclerotic_bone_lesion",
-            "craniotomy_or_cranioplasty",
-            "craniectomy_or_burr_hole",
-            "mastoid_or_middle_ear_effusion",
-            "skull_base_fracture",
-            "temporal_bone_fracture",
-            "facial_or_orbital_fracture",
-        ),
-        "bone",
-    ),
-    **dict.fromkeys(
-        (
-            "scalp_hematoma",
-            "paranasal_sinus_disease",
-            "pneumocephalus",
-            "orbital_abnormality",
-            "scalp_or_neck_soft_tissue_mass",
-            "intracranial_atherosclerosis",
-            "implanted_electrode_or_icp_monitor",
-            "aneurysm_clip_coil_or_embolization",
-            "ventricular_shunt_or_drain",
-            "intracranial_lipoma",
-        ),
-        "soft",
-    ),
-    **dict.fromkeys(("epidural_hematoma", "acute_subdural_hematoma"), "subdural"),
-}
+from molre.phantom.table import WINDOWS, entries
 
 
 def montage(studies: Sequence[tuple[str, PhantomStudy]], path: Path | str, columns: int = 6) -> Path:
@@ -80,7 +45,7 @@ def _draw(plain: Axes, outlined: Axes, key: str, study: PhantomStudy) -> None:
     number = _telling_slice(study, key)
     rows, columns = (np.flatnonzero((study.tissue > 0).any(axis)) for axis in ((0, 2), (0, 1)))
     crop = np.s_[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
-    window = _WINDOW_OF.get(key, "brain")
+    window = entries()[key].window
     centre, width = WINDOWS[window]
     for axis in (plain, outlined):
         axis.imshow(

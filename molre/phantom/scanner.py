@@ -7,7 +7,6 @@ from jaxtyping import Bool, Float32, Int16, UInt8
 from scipy import ndimage
 
 from molre.phantom.config import CohortConfig
-from molre.phantom.geometry import FINE
 from molre.phantom.head import Head
 from molre.phantom.tissue import AIR
 
@@ -24,7 +23,7 @@ def acquire(head: Head, config: CohortConfig, rng: np.random.Generator) -> Int16
     """
     fine = np.full(head.shape, AIR, np.float32)
     fine.reshape(-1)[head.where] = head.hu
-    hu = fine.reshape(-1, FINE, *head.shape[1:]).mean(1)
+    hu = fine.reshape(-1, head.fine, *head.shape[1:]).mean(1)
     hu = _blur(hu, float(rng.uniform(0.55, 0.75)))
     hu += _table(hu.shape[1], rng)
     _harden(hu, head, rng)
@@ -71,7 +70,7 @@ def acquired_tissue(head: Head) -> UInt8[np.ndarray, "slices rows columns"]:
     """Tissue of each acquired voxel: that of its middle fine slice."""
     fine = np.zeros(head.shape, np.uint8)
     fine.reshape(-1)[head.where] = head.tissue
-    return np.ascontiguousarray(fine[FINE // 2 :: FINE])
+    return np.ascontiguousarray(fine[head.fine // 2 :: head.fine])
 
 
 def acquired_mask(head: Head, key: str) -> Bool[np.ndarray, "slices rows columns"]:
@@ -80,7 +79,7 @@ def acquired_mask(head: Head, key: str) -> Bool[np.ndarray, "slices rows columns
     index = np.unique(np.concatenate(head.marks[key]))
     flat = head.where[index]
     z, plane = np.divmod(flat, rows * columns)
-    share = np.bincount((z // FINE) * (rows * columns) + plane, minlength=slices // FINE * rows * columns)
-    half = share >= FINE / 2
+    share = np.bincount((z // head.fine) * (rows * columns) + plane, minlength=slices // head.fine * rows * columns)
+    half = share >= head.fine / 2
     mask = half if half.sum() >= 4 else share > 0
-    return mask.reshape(slices // FINE, rows, columns)
+    return mask.reshape(slices // head.fine, rows, columns)

@@ -1,19 +1,25 @@
-"""One phantom study: drawn, painted, scanned, with labels that are true by construction."""
+"""One phantom study: planned, painted, scanned, with labels that are true by construction."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Bool, Int16, UInt8
 
+from molre.errors import ConfigError
 from molre.findings import KEYS
 from molre.phantom import anatomy, scanner
 from molre.phantom.body import Body, draw_body
+from molre.phantom.case import Case, Paint
 from molre.phantom.config import CohortConfig
-from molre.phantom.geometry import Geometry, draw_scan
+from molre.phantom.geometry import Geometry, draw_geometry
 from molre.phantom.head import Head
-from molre.phantom.lesions import LESIONS, Lesion, implied, lesion_named, mark_effects
+from molre.phantom.lesions import LESIONS, LOOKALIKES, Lesion, mark_effects
+from molre.phantom.plan import Plan, Planned, forced_plan, make_plan
+from molre.phantom.pose import draw_pose
+from molre.phantom.table import Entry, entries, implied_by, mimics
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -22,14 +28,15 @@ class PhantomStudy:
 
     Attributes:
         index: number of the study in its cohort.
-        patient: ``PHANTOM-000123``.
+        patient: ``PHANTOM-000123``; a patient may have several studies.
         study_uid: StudyInstanceUID.
         series_uid: SeriesInstanceUID.
         age_years: the person's age.
+        sex: F or M.
         hu: acquired slices from feet to head.
         geometry: where the slices lie.
         labels: every one of the 75 findings, 1 present or 0 absent. A phantom holds nothing that was not drawn, so
-            a finding that was neither drawn nor implied is truly absent.
+            a finding that was neither drawn nor follows is truly absent.
         masks: voxels of each present finding.
         tissue: position in ``TISSUES`` of every voxel.
         shift_mm: displacement of the septum pellucidum, positive to the patient's left.
@@ -40,6 +47,7 @@ class PhantomStudy:
     study_uid: str
     series_uid: str
     age_years: float
+    sex: str
     hu: Int16[np.ndarray, "slices rows columns"]
     geometry: Geometry
     labels: dict[str, int]
@@ -52,80 +60,71 @@ LEAST_VOXELS = 3
 """A finding on fewer voxels is nothing that a reader could see."""
 
 
-def draw_findings(rng: np.random.Generator, config: CohortConfig) -> list[Lesion]:
-    """The lesions of a study: none in a normal one, else a random number of them, one a slot."""
-    if rng.random() < config.normal_fraction:
-        return []
-    count = 1 + int(rng.poisson(max(config.findings_per_study - 1, 0)))
-    weights = np.array([entry.weight for entry in LESIONS.values()])
-    order = rng.choice(len(weights), len(weights), replace=False, p=weights / weights.sum())
-    entries = list(LESIONS.values())
-    chosen: list[Lesion] = []
-    taken: set[str] = set()
-    for position in order:
-        entry = entries[int(position)]
-        if len(chosen) < count and not (entry.slot and entry.slot in taken):
-            chosen.append(entry)
-            taken.add(entry.slot)
-    return chosen
-
-
 def uid(*parts: int) -> str:
     """A UID under 2.25, made from numbers (DICOM PS3.5 B.2: the integer form of a 128-bit number)."""
     words = np.random.SeedSequence(parts).generate_state(4, np.uint32)
     return f"2.25.{int.from_bytes(words.tobytes(), 'little')}"
 
 
-def make_study(config: CohortConfig, index: int, force: tuple[str, ...] | None = None) -> PhantomStudy:
-    """Draw, paint and scan one study; the same numbers give the same study in any process and order.
+def make_study(
+    config: CohortConfig, index: int, force: tuple[str, ...] | None = None, severity: float = 0.75
+) -> PhantomStudy:
+    """Plan, paint and scan one study; the same numbers give the same study in any process and order.
 
     Args:
         config: the cohort.
         index: number of the study.
-        force: draw exactly these findings (and what they imply) in place of random ones.
+        force: show exactly these findings (and what follows from them) in place of what chance would plan.
+        severity: of forced findings, 0 barely visible to 1 obvious.
 
     Raises:
-        ConfigError: the phantom does not draw a forced finding.
+        ConfigError: a forced finding is not one of the 75.
     """
-    person, plan, scan, paint, noise = (
-        np.random.default_rng(s) for s in np.random.SeedSequence([config.seed, index]).spawn(5)
-    )
-    lesions = draw_findings(plan, config) if force is None else [lesion_named(key) for key in force]
-    # Large lesions come last in the registry's order only by chance; a fixed order keeps a forced set reproducible.
-    lesions = [entry for entry in LESIONS.values() if entry in lesions]
-    body = draw_body(person)
-    painters = [entry.draw(paint, body) for entry in lesions]
-    geometry, pose = draw_scan(scan, config, body)
-    head = Head(geometry, pose, body)
+    for key in force or ():
+        if key not in KEYS:
+            raise ConfigError(f"unknown finding {key!r}: the keys are listed in molre/findings.csv")
+    plan = make_plan(config, index) if force is None else forced_plan(config, index, force, severity)
+    scan, noise = (np.random.default_rng([config.seed, index, part]) for part in (8, 9))
+    body = draw_body(np.random.default_rng([config.seed, plan.patient, 10]), plan.age_years)
+    painters = [*_begun(plan.mimics, LOOKALIKES, mimics(), body), *_begun(plan.findings, LESIONS, entries(), body)]
+    geometry = draw_geometry(scan, config, body)
+    head = Head(geometry, draw_pose(scan, body, geometry.tilt_deg), body)
     anatomy.fill(head)
     for painter in painters:
         painter(head)
     mark_effects(head)
-    return _finish(config, index, body, geometry, head, {entry.key for entry in lesions}, noise)
+    return _finish(config, index, plan, head, geometry, noise)
+
+
+def _begun(
+    planned: tuple[Planned, ...], lesions: Mapping[str, Lesion], table: Mapping[str, Entry], body: Body
+) -> list[Paint]:
+    """Choose places and sizes, and let the body change accordingly."""
+    return [
+        lesions[one.key].draw(
+            Case(rng=np.random.default_rng(one.seed), body=body, entry=table[one.key], severity=one.severity)
+        )
+        for one in planned
+    ]
 
 
 def _finish(
-    config: CohortConfig,
-    index: int,
-    body: Body,
-    geometry: Geometry,
-    head: Head,
-    drawn: set[str],
-    noise: np.random.Generator,
+    config: CohortConfig, index: int, plan: Plan, head: Head, geometry: Geometry, noise: np.random.Generator
 ) -> PhantomStudy:
-    masks = _masks(head, drawn | body.claims)
+    masks = _masks(head, {one.key for one in plan.findings} | head.body.claims)
     return PhantomStudy(
         index=index,
-        patient=f"PHANTOM-{index:06d}",
+        patient=f"PHANTOM-{plan.patient:06d}",
         study_uid=uid(config.seed, index, 1),
         series_uid=uid(config.seed, index, 2),
-        age_years=body.age_years,
+        age_years=plan.age_years,
+        sex=head.body.sex,
         hu=scanner.acquire(head, config, noise),
         geometry=geometry,
         labels={key: int(key in masks) for key in KEYS},
         masks=masks,
         tissue=scanner.acquired_tissue(head),
-        shift_mm=body.shift_mm,
+        shift_mm=head.body.shift_mm,
     )
 
 
@@ -137,7 +136,7 @@ def _masks(head: Head, present: set[str]) -> dict[str, Bool[np.ndarray, "slices 
     masks = {key: scanner.acquired_mask(head, key) for key in sorted(present) if key in head.marks}
     masks = {key: mask for key, mask in masks.items() if mask.sum() >= LEAST_VOXELS}
     for key in list(masks):
-        for other in implied({key}) - {key}:
+        for other in sorted(implied_by(key) - {key}):
             masks[other] = masks[other] | masks[key] if other in masks else masks[key].copy()
     return {key: masks[key] for key in KEYS if key in masks}
 

@@ -1,16 +1,20 @@
-"""The findings a phantom can show, a file a group; importing this room fills the registry."""
+"""The findings a phantom can show, a file a group; importing this room fills the registry.
 
-from molre.phantom.lesions import (  # noqa: F401
+The order of the groups is the order of painting: old tissue first, then what grows and bleeds into it, then bone, and
+metal last.
+"""
+
+from molre.phantom.lesions import (  # noqa: F401, I001
     chronic,
-    extracranial,
-    hemorrhage,
+    structural,
     ischemia,
     mass,
-    postsurgical,
-    structural,
+    hemorrhage,
     trauma,
+    extracranial,
+    postsurgical,
 )
-from molre.phantom.lesions.registry import IMPLIES, LESIONS, Lesion, implied, lesion_named
-from molre.phantom.lesions.structural import mark_effects
+from molre.phantom.lesions.effects import mark_effects
+from molre.phantom.lesions.registry import LESIONS, LOOKALIKES, Lesion
 
-__all__ = ["IMPLIES", "LESIONS", "Lesion", "implied", "lesion_named", "mark_effects"]
+__all__ = ["LESIONS", "LOOKALIKES", "Lesion", "mark_effects"]

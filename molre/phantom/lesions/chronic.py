@@ -5,15 +5,17 @@ from __future__ import annotations
 import numpy as np
 
 from molre.phantom.body import Body
+from molre.phantom.case import Case, Paint
 from molre.phantom.head import Head
-from molre.phantom.lesions.registry import RARE, Paint, any_side, lesion, pick
+from molre.phantom.lesions.registry import any_side, lesion, pick
 from molre.phantom.shapes import ramp
 from molre.phantom.template import S
 
 
-@lesion("cerebral_atrophy", weight=1.0)
-def atrophy(rng: np.random.Generator, body: Body) -> Paint:
+@lesion("cerebral_atrophy")
+def atrophy(case: Case) -> Paint:
     """Wide furrows, fissures and ventricles, beyond Pasquier's grade 2 (Pasquier et al. 1996, Eur Neurol 36:268)."""
+    rng, body = case.rng, case.body
     body.age_years = max(body.age_years, float(rng.uniform(64, 90)))
     body.age_brain(float(rng.uniform(0.8, 1.2)))
 
@@ -24,12 +26,13 @@ def atrophy(rng: np.random.Generator, body: Body) -> Paint:
     return paint
 
 
-@lesion("cerebellar_atrophy", weight=RARE)
-def cerebellar(rng: np.random.Generator, body: Body) -> Paint:
+@lesion("cerebellar_atrophy")
+def cerebellar(case: Case) -> Paint:
     """Wide folia, fourth ventricle and fluid around a small cerebellum.
 
     Huang et al. 1993, Radiol Clin North Am 31:1.
     """
+    rng, body = case.rng, case.body
     body.cerebellar_atrophy = float(rng.uniform(1.4, 2.4))
     body.fourth_mm += 1.8
     spacing = float(rng.uniform(5.0, 6.5))
@@ -46,9 +49,10 @@ def cerebellar(rng: np.random.Generator, body: Body) -> Paint:
     return paint
 
 
-@lesion("small_vessel_ischemic_disease", weight=1.0)
-def small_vessel(rng: np.random.Generator, body: Body) -> Paint:
+@lesion("small_vessel_ischemic_disease")
+def small_vessel(case: Case) -> Paint:
     """Patches of dark white matter about the horns and in the centrum semiovale (Fazekas et al. 1987, AJR 149:351)."""
+    rng, body = case.rng, case.body
     width, hu = float(rng.uniform(4, 11)), float(rng.uniform(17, 22))
 
     def paint(head: Head) -> None:
@@ -73,12 +77,13 @@ def small_vessel(rng: np.random.Generator, body: Body) -> Paint:
     return paint
 
 
-@lesion("encephalomalacia_gliosis", weight=1.0)
-def encephalomalacia(rng: np.random.Generator, body: Body) -> Paint:
+@lesion("encephalomalacia_gliosis")
+def encephalomalacia(case: Case) -> Paint:
     """A ragged near-fluid hole under the cortex of a pole, as after an old contusion.
 
     Wardlaw et al. 2013, Lancet Neurol 12:822.
     """
+    rng, body = case.rng, case.body
     sign = any_side(rng)[1]
     y, z = (
         (float(rng.uniform(-74, -62)), float(rng.uniform(-8, 8)))
@@ -99,9 +104,10 @@ def encephalomalacia(rng: np.random.Generator, body: Body) -> Paint:
     return paint
 
 
-@lesion("basal_ganglia_calcification", weight=1.0)
-def ganglia(rng: np.random.Generator, body: Body) -> Paint:
+@lesion("basal_ganglia_calcification")
+def ganglia(case: Case) -> Paint:
     """Chalk in both pallida, 80-400 HU (Cohen et al. 1980, AJR 134:965)."""
+    rng, body = case.rng, case.body
     hu, size = float(rng.uniform(110, 300)), float(rng.uniform(0.7, 1.2))
 
     def paint(head: Head) -> None:
@@ -114,12 +120,13 @@ def ganglia(rng: np.random.Generator, body: Body) -> Paint:
     return paint
 
 
-@lesion("other_intracranial_calcification", weight=RARE)
-def calcification(rng: np.random.Generator, body: Body) -> Paint:
+@lesion("other_intracranial_calcification")
+def calcification(case: Case) -> Paint:
     """Chalky nodules in brain, such as old cysticerci not of pineal, choroid or ganglia.
 
     Grech et al. 2012, Insights Imaging 3:463.
     """
+    rng, body = case.rng, case.body
     sites = [
         (pick(rng, (14, -64, 0), (54, 66, 54), (6, 30)), float(rng.uniform(2.2, 4.5)))
         for _ in range(int(rng.integers(1, 5)))
@@ -135,9 +142,10 @@ def calcification(rng: np.random.Generator, body: Body) -> Paint:
     return paint
 
 
-@lesion("intracranial_atherosclerosis", weight=1.0)
-def atherosclerosis(rng: np.random.Generator, body: Body) -> Paint:
+@lesion("intracranial_atherosclerosis")
+def atherosclerosis(case: Case) -> Paint:
     """Chalk in the walls of the carotid siphons and the vertebral arteries (Babiarz et al. 2003, AJNR 24:1285)."""
+    rng, body = case.rng, case.body
     hu, thick = float(rng.uniform(350, 750)), float(rng.uniform(1.1, 1.9))
 
     def paint(head: Head) -> None:
@@ -153,9 +161,10 @@ def atherosclerosis(rng: np.random.Generator, body: Body) -> Paint:
     return paint
 
 
-@lesion("enlarged_perivascular_spaces", weight=RARE)
-def perivascular(rng: np.random.Generator, body: Body) -> Paint:
+@lesion("enlarged_perivascular_spaces")
+def perivascular(case: Case) -> Paint:
     """Groups of fluid-filled tubes of 3-8 mm below the lentiform nuclei (Kwee and Kwee 2007, Radiographics 27:1071)."""
+    rng, body = case.rng, case.body
     radii = rng.uniform(2.6, 3.6, 8)
 
     def paint(head: Head) -> None:

@@ -5,15 +5,17 @@ from __future__ import annotations
 import numpy as np
 
 from molre.phantom.body import Body
+from molre.phantom.case import Case, Paint
 from molre.phantom.head import Head
-from molre.phantom.lesions.registry import RARE, Paint, any_side, lesion
+from molre.phantom.lesions.registry import any_side, lesion
 from molre.phantom.lesions.trauma import vault_frame, vault_place
 from molre.phantom.shapes import ramp
 
 
-@lesion("paranasal_sinus_disease", weight=1.0)
-def sinus(rng: np.random.Generator, body: Body) -> Paint:
+@lesion("paranasal_sinus_disease")
+def sinus(case: Case) -> Paint:
     """A fluid level or full opacification of some sinuses at 10-35 HU (Lund and Mackay 1993, Rhinology 31:183)."""
+    rng, body = case.rng, case.body
     names = ["maxillary", "sphenoid", "ethmoid", "frontal"]
     chosen = [name for name in names if rng.random() < 0.55] or ["maxillary", "sphenoid"]
     if chosen == ["maxillary"]:
@@ -38,9 +40,10 @@ def sinus(rng: np.random.Generator, body: Body) -> Paint:
     return paint
 
 
-@lesion("mastoid_or_middle_ear_effusion", weight=1.0)
-def mastoid(rng: np.random.Generator, body: Body) -> Paint:
+@lesion("mastoid_or_middle_ear_effusion")
+def mastoid(case: Case) -> Paint:
     """Air cells filled with fluid on one side or both (Swartz 1983, Radiology 148:449)."""
+    rng, body = case.rng, case.body
     side, both, hu = any_side(rng)[0], rng.random() < 0.35, float(rng.uniform(15, 42))
 
     def paint(head: Head) -> None:
@@ -53,9 +56,10 @@ def mastoid(rng: np.random.Generator, body: Body) -> Paint:
     return paint
 
 
-@lesion("orbital_abnormality", weight=RARE)
-def orbit(rng: np.random.Generator, body: Body) -> Paint:
+@lesion("orbital_abnormality")
+def orbit(case: Case) -> Paint:
     """A mass behind the globe, or blood inside it (Kubal 2008, Radiographics 28:1871)."""
+    rng, body = case.rng, case.body
     sign, inside = any_side(rng)[1], rng.random() < 0.35
     hu = float(rng.uniform(60, 75)) if inside else float(rng.uniform(42, 56))
 
@@ -78,9 +82,10 @@ def _plaque(head: Head, towards: tuple[float, float, float], radius: float) -> t
     return index, np.where(cosine > 0.3, depth, -9).astype(np.float32)
 
 
-@lesion("osteolytic_bone_lesion", weight=1.3, slot="vault")
-def lytic(rng: np.random.Generator, body: Body) -> Paint:
+@lesion("osteolytic_bone_lesion", slot="vault")
+def lytic(case: Case) -> Paint:
     """Punched-out holes of soft tissue through the tables (Gomez et al. 2018, Insights Imaging 9:963)."""
+    rng, body = case.rng, case.body
     sites = [(vault_place(rng), float(rng.uniform(5.5, 11))) for _ in range(int(rng.integers(1, 5)))]
     hu = float(rng.uniform(38, 58))
 
@@ -92,12 +97,13 @@ def lytic(rng: np.random.Generator, body: Body) -> Paint:
     return paint
 
 
-@lesion("osteosclerotic_bone_lesion", weight=RARE, slot="vault2")
-def sclerotic(rng: np.random.Generator, body: Body) -> Paint:
+@lesion("osteosclerotic_bone_lesion", slot="vault2")
+def sclerotic(case: Case) -> Paint:
     """An ivory knob on the outer table, or dense patches that fill the diploe.
 
     Gomez et al. 2018, Insights Imaging 9:963.
     """
+    rng, body = case.rng, case.body
     towards, radius, knob = vault_place(rng), float(rng.uniform(9, 15)), rng.random() < 0.6
     hu = float(rng.uniform(1700, 2300))
 
@@ -114,12 +120,13 @@ def sclerotic(rng: np.random.Generator, body: Body) -> Paint:
     return paint
 
 
-@lesion("scalp_or_neck_soft_tissue_mass", weight=RARE)
-def scalp_mass(rng: np.random.Generator, body: Body) -> Paint:
+@lesion("scalp_or_neck_soft_tissue_mass")
+def scalp_mass(case: Case) -> Paint:
     """A round nodule in the scalp, such as a trichilemmal cyst.
 
     Kamath and Desai 2020, Indian J Radiol Imaging 30:81.
     """
+    rng, body = case.rng, case.body
     towards, radius, hu = vault_place(rng), float(rng.uniform(8, 12)), float(rng.uniform(30, 55))
 
     def paint(head: Head) -> None:

@@ -9,8 +9,9 @@ from __future__ import annotations
 import numpy as np
 
 from molre.phantom.body import Body
+from molre.phantom.case import Case, Paint
 from molre.phantom.head import Head
-from molre.phantom.lesions.registry import RARE, Paint, any_side, bulk, lesion, pick, side_of
+from molre.phantom.lesions.registry import any_side, bulk, lesion, pick, side_of
 from molre.phantom.shapes import ramp
 from molre.phantom.template import CENTRE_MM, S
 
@@ -53,9 +54,10 @@ def _crescent_place(rng: np.random.Generator) -> tuple[int, tuple[float, float, 
     return side, towards, float(rng.uniform(6, 18)), float(rng.uniform(1.15, 1.5))
 
 
-@lesion("acute_subdural_hematoma", weight=1.5, slot="collection")
-def acute_subdural(rng: np.random.Generator, body: Body) -> Paint:
+@lesion("acute_subdural_hematoma", slot="collection")
+def acute_subdural(case: Case) -> Paint:
     """A bright crescent that crosses sutures and stops at the falx (Gennarelli and Thibault 1982, J Trauma 22:680)."""
+    rng, body = case.rng, case.body
     side, towards, thickness, reach = _crescent_place(rng)
     hu = float(rng.uniform(*ACUTE_HU))
     bulk(rng, body, side, thickness / 18)
@@ -67,12 +69,13 @@ def acute_subdural(rng: np.random.Generator, body: Body) -> Paint:
     return paint
 
 
-@lesion("subacute_chronic_subdural_hematoma", weight=1.5, slot="collection")
-def chronic_subdural(rng: np.random.Generator, body: Body) -> Paint:
+@lesion("subacute_chronic_subdural_hematoma", slot="collection")
+def chronic_subdural(case: Case) -> Paint:
     """A dark crescent, sometimes with brighter membranes, denser than fluid.
 
     Scotti et al. 1977, J Neurosurg 47:311.
     """
+    rng, body = case.rng, case.body
     side, towards, thickness, reach = _crescent_place(rng)
     thickness += 2
     hu = float(rng.uniform(*CHRONIC_HU))
@@ -86,9 +89,10 @@ def chronic_subdural(rng: np.random.Generator, body: Body) -> Paint:
     return paint
 
 
-@lesion("acute_on_chronic_subdural_hematoma", weight=RARE, slot="collection")
-def mixed_subdural(rng: np.random.Generator, body: Body) -> Paint:
+@lesion("acute_on_chronic_subdural_hematoma", slot="collection")
+def mixed_subdural(case: Case) -> Paint:
     """Fresh blood settled behind old fluid in one crescent (Lee et al. 1997, J Comput Assist Tomogr 21:1)."""
+    rng, body = case.rng, case.body
     side, towards, thickness, reach = _crescent_place(rng)
     thickness += 3
     level, fresh, old = float(rng.uniform(-15, 20)), float(rng.uniform(*ACUTE_HU)), float(rng.uniform(*CHRONIC_HU))
@@ -104,9 +108,10 @@ def mixed_subdural(rng: np.random.Generator, body: Body) -> Paint:
     return paint
 
 
-@lesion("epidural_hematoma", weight=1.5, slot="collection")
-def epidural(rng: np.random.Generator, body: Body) -> Paint:
+@lesion("epidural_hematoma", slot="collection")
+def epidural(case: Case) -> Paint:
     """A bright lens between sutures, most often temporoparietal (Irie et al. 2005, Radiographics 25:1301)."""
+    rng, body = case.rng, case.body
     side, sign = any_side(rng)
     towards = (sign * 1.0, float(rng.uniform(-0.5, 0.6)), float(rng.uniform(-0.1, 0.55)))
     thickness, reach, hu = float(rng.uniform(9, 26)), float(rng.uniform(0.42, 0.6)), float(rng.uniform(*ACUTE_HU))
@@ -123,12 +128,13 @@ def epidural(rng: np.random.Generator, body: Body) -> Paint:
     return paint
 
 
-@lesion("intraparenchymal_hemorrhage", weight=1.0, slot="bleed")
-def intraparenchymal(rng: np.random.Generator, body: Body) -> Paint:
+@lesion("intraparenchymal_hemorrhage", slot="bleed")
+def intraparenchymal(case: Case) -> Paint:
     """A bright ball in the putamen or thalamus (hypertensive) or in a lobe, with a dark rim.
 
     Qureshi 2001, NEJM 344:1450.
     """
+    rng, body = case.rng, case.body
     deep = rng.random() < 0.55
     centre = (
         pick(rng, (14, -26, -4), (30, 8, 12), (20, 99), 1) if deep else pick(rng, (20, -60, 0), (56, 60, 50), (9, 24))
@@ -151,9 +157,10 @@ def intraparenchymal(rng: np.random.Generator, body: Body) -> Paint:
     return paint
 
 
-@lesion("intraventricular_hemorrhage", weight=1.0)
-def intraventricular(rng: np.random.Generator, body: Body) -> Paint:
+@lesion("intraventricular_hemorrhage")
+def intraventricular(case: Case) -> Paint:
     """Blood that settles in the occipital horns, or a cast of one ventricle (Graeb et al. 1982, Radiology 143:91)."""
+    rng, body = case.rng, case.body
     hu, cast, side = float(rng.uniform(55, 75)), rng.random() < 0.4, any_side(rng)[0]
     for each in (0, 1):
         body.ventricle_mm[each] += float(rng.uniform(0.8, 2.2))
@@ -175,9 +182,10 @@ def intraventricular(rng: np.random.Generator, body: Body) -> Paint:
     return paint
 
 
-@lesion("aneurysmal_pattern_subarachnoid_hemorrhage", weight=1.0, slot="subarachnoid")
-def aneurysmal(rng: np.random.Generator, body: Body) -> Paint:
+@lesion("aneurysmal_pattern_subarachnoid_hemorrhage", slot="subarachnoid")
+def aneurysmal(case: Case) -> Paint:
     """Blood in the basal cisterns and Sylvian fissures, thick as Fisher 3 (Fisher et al. 1980, Neurosurgery 6:1)."""
+    rng, body = case.rng, case.body
     hu, reach = float(rng.uniform(52, 70)), float(rng.uniform(0.2, 1.0))
     body.cistern_mm += float(rng.uniform(0.5, 1.3))
 
@@ -198,18 +206,20 @@ def aneurysmal(rng: np.random.Generator, body: Body) -> Paint:
     return paint
 
 
-@lesion("subarachnoid_hemorrhage", weight=RARE, slot="subarachnoid")
-def convexity(rng: np.random.Generator, body: Body) -> Paint:
+@lesion("subarachnoid_hemorrhage", slot="subarachnoid")
+def convexity(case: Case) -> Paint:
     """Blood that fills furrows over a part of the convexity (Kumar et al. 2010, Neurology 74:893)."""
+    rng, body = case.rng, case.body
     return sulcal_blood(rng, body, "subarachnoid_hemorrhage")
 
 
-@lesion("traumatic_subarachnoid_hemorrhage", weight=1.0, slot="subarachnoid")
-def traumatic(rng: np.random.Generator, body: Body) -> Paint:
+@lesion("traumatic_subarachnoid_hemorrhage", slot="subarachnoid")
+def traumatic(case: Case) -> Paint:
     """Blood in furrows beneath the site of impact, not in the suprasellar cistern.
 
     Armin et al. 2006, J Neurosurg 104:3.
     """
+    rng, body = case.rng, case.body
     return sulcal_blood(rng, body, "traumatic_subarachnoid_hemorrhage")
 
 

@@ -6,8 +6,9 @@ import numpy as np
 from jaxtyping import Float32
 
 from molre.phantom.body import Body
+from molre.phantom.case import Case, Paint
 from molre.phantom.head import Head
-from molre.phantom.lesions.registry import RARE, Paint, any_side, bulk, lesion, pick
+from molre.phantom.lesions.registry import any_side, bulk, lesion, pick
 from molre.phantom.shapes import ramp, tube
 
 MIDDLE, POSTERIOR, ANTERIOR = "middle", "posterior", "anterior"
@@ -37,12 +38,13 @@ def _stroke(rng: np.random.Generator) -> tuple[int, str, float]:
     return side, territory, float(rng.uniform(0.45, 1.0))
 
 
-@lesion("acute_infarct", weight=1.35, slot="infarct")
-def acute(rng: np.random.Generator, body: Body) -> Paint:
+@lesion("acute_infarct", slot="infarct")
+def acute(case: Case) -> Paint:
     """Grey and white matter alike at 20-26 HU in an arterial wedge, furrows closing.
 
     Von Kummer 2001, Radiology 219:95.
     """
+    rng, body = case.rng, case.body
     side, territory, size = _stroke(rng)
     hu = float(rng.uniform(17.0, 22.5))
     if territory == MIDDLE and size > 0.6:
@@ -62,12 +64,13 @@ def acute(rng: np.random.Generator, body: Body) -> Paint:
     return paint
 
 
-@lesion("early_ischemic_signs", weight=RARE, slot="infarct")
-def early(rng: np.random.Generator, body: Body) -> Paint:
+@lesion("early_ischemic_signs", slot="infarct")
+def early(case: Case) -> Paint:
     """The insular ribbon and the lentiform nucleus fade to white matter.
 
     Truwit 1990, Radiology 176:801; Tomura 1988, 168:463.
     """
+    rng, body = case.rng, case.body
     side = any_side(rng)[0]
     drop = float(rng.uniform(6, 9.5))
     reach = float(rng.uniform(34, 48))
@@ -90,9 +93,10 @@ def early(rng: np.random.Generator, body: Body) -> Paint:
     return paint
 
 
-@lesion("hyperdense_artery_sign", weight=1.0)
-def hyperdense_artery(rng: np.random.Generator, body: Body) -> Paint:
+@lesion("hyperdense_artery_sign")
+def hyperdense_artery(case: Case) -> Paint:
     """A clot in the first part of the middle cerebral artery, 60-90 HU against 40 (Koo et al. 2000, AJNR 21:1827)."""
+    rng, body = case.rng, case.body
     side, hu, radius = any_side(rng)[0], float(rng.uniform(72, 92)), float(rng.uniform(1.9, 2.6))
     course = [(5, -19, -21, radius), (20, -21, -17, radius), (36, -20, -12, radius)]
 
@@ -107,12 +111,13 @@ def hyperdense_artery(rng: np.random.Generator, body: Body) -> Paint:
     return paint
 
 
-@lesion("subacute_infarct", weight=1.35, slot="infarct")
-def subacute(rng: np.random.Generator, body: Body) -> Paint:
+@lesion("subacute_infarct", slot="infarct")
+def subacute(case: Case) -> Paint:
     """A wedge darker and sharper than the acute one, with a ribbon of brighter cortex.
 
     Becker et al. 1979, AJR 133:459.
     """
+    rng, body = case.rng, case.body
     side, territory, size = _stroke(rng)
     hu = float(rng.uniform(14, 18.5))
 
@@ -126,12 +131,13 @@ def subacute(rng: np.random.Generator, body: Body) -> Paint:
     return paint
 
 
-@lesion("chronic_territorial_infarct", weight=1.35, slot="infarct")
-def chronic_infarct(rng: np.random.Generator, body: Body) -> Paint:
+@lesion("chronic_territorial_infarct", slot="infarct")
+def chronic_infarct(case: Case) -> Paint:
     """Near-fluid density with lost volume: wide furrows, the ventricle drawn out towards it.
 
     Naidich et al. 1986, Radiology 160:1.
     """
+    rng, body = case.rng, case.body
     side, territory, size = _stroke(rng)
     hu = float(rng.uniform(8.5, 13.5))
     body.ventricle_mm[side] += 2.0 * size
@@ -146,9 +152,10 @@ def chronic_infarct(rng: np.random.Generator, body: Body) -> Paint:
     return paint
 
 
-@lesion("lacunar_infarct", weight=RARE)
-def lacunar(rng: np.random.Generator, body: Body) -> Paint:
+@lesion("lacunar_infarct")
+def lacunar(case: Case) -> Paint:
     """Round holes of 3-15 mm in deep grey matter, capsule or pons (Wardlaw et al. 2013, Lancet Neurol 12:822)."""
+    rng, body = case.rng, case.body
     sites = [
         (pick(rng, (8, -26, -2), (30, 12, 20), (20, 99), 2.5), float(rng.uniform(3.2, 6.5)))
         for _ in range(int(rng.integers(1, 4)))
@@ -164,12 +171,13 @@ def lacunar(rng: np.random.Generator, body: Body) -> Paint:
     return paint
 
 
-@lesion("hypoxic_ischemic_injury", weight=RARE, slot="infarct")
-def hypoxic(rng: np.random.Generator, body: Body) -> Paint:
+@lesion("hypoxic_ischemic_injury", slot="infarct")
+def hypoxic(case: Case) -> Paint:
     """Grey and white matter no longer differ, furrows close, cerebellum stays bright.
 
     Torbey et al. 2000, Stroke 31:2163.
     """
+    rng, body = case.rng, case.body
     body.contrast = float(rng.uniform(-0.1, 0.25))
     drop = float(rng.uniform(6.5, 9.5))
     for side in (0, 1):
@@ -188,9 +196,10 @@ def hypoxic(rng: np.random.Generator, body: Body) -> Paint:
     return paint
 
 
-@lesion("cerebral_venous_sinus_thrombosis", weight=RARE)
-def venous(rng: np.random.Generator, body: Body) -> Paint:
+@lesion("cerebral_venous_sinus_thrombosis")
+def venous(case: Case) -> Paint:
     """A dense, full sinus at 65-85 HU (Linn et al. 2009, AJNR 30:946: above 62 HU)."""
+    rng, body = case.rng, case.body
     hu, side = float(rng.uniform(70, 86)), any_side(rng)[0]
 
     def paint(head: Head) -> None:

@@ -6,8 +6,9 @@ import numpy as np
 from jaxtyping import Float32
 
 from molre.phantom.body import Body
+from molre.phantom.case import Case, Paint
 from molre.phantom.head import Head
-from molre.phantom.lesions.registry import RARE, Paint, any_side, bulk, lesion, pick, side_of
+from molre.phantom.lesions.registry import any_side, bulk, lesion, pick, side_of
 from molre.phantom.shapes import Point, ramp
 
 
@@ -21,9 +22,10 @@ def vasogenic(head: Head, centre: Point, radius_mm: float, hu: float, keys: list
     head.paint(index, ramp(depth, 5.0) * white, np.float32(hu) + head.noise[index], "oedema", keys)
 
 
-@lesion("intra_axial_tumor", weight=1.0, slot="mass")
-def glioma(rng: np.random.Generator, body: Body) -> Paint:
+@lesion("intra_axial_tumor", slot="mass")
+def glioma(case: Case) -> Paint:
     """A mass of uneven density with a dark middle and much oedema (Ricci 1999, Neuroimaging Clin N Am 9:651)."""
+    rng, body = case.rng, case.body
     centre = pick(rng, (18, -52, -4), (46, 46, 44), (16, 34))
     radius, swelling = float(rng.uniform(12, 20)), float(rng.uniform(9, 16))
     inner = body.push(centre, radius, 0.5)
@@ -42,12 +44,13 @@ def glioma(rng: np.random.Generator, body: Body) -> Paint:
     return paint
 
 
-@lesion("meningioma", weight=1.0, slot="mass2")
-def meningioma(rng: np.random.Generator, body: Body) -> Paint:
+@lesion("meningioma", slot="mass2")
+def meningioma(case: Case) -> Paint:
     """An even, bright half-ball with a wide base on the dura, sometimes calcified.
 
     Buetow et al. 1991, Radiographics 11:1087.
     """
+    rng, body = case.rng, case.body
     centre = pick(rng, (30, -70, 0), (66, 60, 62), (3, 9), -20)
     radius, hu = float(rng.uniform(10, 19)), float(rng.uniform(48, 58))
     calcified = rng.random() < 0.25
@@ -65,12 +68,13 @@ def meningioma(rng: np.random.Generator, body: Body) -> Paint:
     return paint
 
 
-@lesion("intracranial_metastasis", weight=1.0, slot="mass3")
-def metastases(rng: np.random.Generator, body: Body) -> Paint:
+@lesion("intracranial_metastasis", slot="mass3")
+def metastases(case: Case) -> Paint:
     """Several round nodules at the border of grey and white matter, each in oedema.
 
     Fink and Fink 2013, Surg Neurol Int 4:S209.
     """
+    rng, body = case.rng, case.body
     count = int(rng.integers(2, 6))
     sites = [(pick(rng, (14, -64, -8), (56, 66, 56), (8, 18)), float(rng.uniform(5, 9.5))) for _ in range(count)]
     hu = float(rng.uniform(44, 56))
@@ -93,12 +97,13 @@ def metastases(rng: np.random.Generator, body: Body) -> Paint:
     return paint
 
 
-@lesion("arachnoid_cyst", weight=1.5, slot="collection")
-def arachnoid_cyst(rng: np.random.Generator, body: Body) -> Paint:
+@lesion("arachnoid_cyst", slot="collection")
+def arachnoid_cyst(case: Case) -> Paint:
     """A sharp pool of fluid in the middle fossa, at a convexity or behind the cerebellum.
 
     Osborn and Preece 2006, Radiology 239:650.
     """
+    rng, body = case.rng, case.body
     side, sign = any_side(rng)
     place = int(rng.choice(3, p=[0.6, 0.2, 0.2]))
     centre = ((sign * 45.0, -30.0, -22.0), (sign * 48.0, float(rng.uniform(-40, 40)), 34.0), (0.0, 74.0, -38.0))[place]
@@ -113,12 +118,13 @@ def arachnoid_cyst(rng: np.random.Generator, body: Body) -> Paint:
     return paint
 
 
-@lesion("colloid_cyst", weight=RARE, slot="ventricles")
-def colloid_cyst(rng: np.random.Generator, body: Body) -> Paint:
+@lesion("colloid_cyst", slot="ventricles")
+def colloid_cyst(case: Case) -> Paint:
     """A round bright cyst at the foramina of Monro that dams both lateral ventricles.
 
     Armao et al. 2000, AJNR 21:1470.
     """
+    rng, body = case.rng, case.body
     radius, hu = float(rng.uniform(5, 9)), float(rng.uniform(52, 66))
     dilate(body, float(rng.uniform(2.8, 4.6)), third=-0.5)
     body.claims.add("obstructive_hydrocephalus")
@@ -136,12 +142,13 @@ def dilate(body: Body, mm: float, third: float) -> None:
     body.third_mm += third
 
 
-@lesion("intracranial_lipoma", weight=RARE)
-def lipoma(rng: np.random.Generator, body: Body) -> Paint:
+@lesion("intracranial_lipoma")
+def lipoma(case: Case) -> Paint:
     """Fat of -50 to -100 HU about the corpus callosum or the quadrigeminal plate.
 
     Truwit and Barkovich 1990, AJNR 11:665.
     """
+    rng, body = case.rng, case.body
     centre = [(0.0, -46.0, 8.0), (0.0, 6.0, 31.0), (0.0, 27.0, -4.0)][int(rng.integers(3))]
     radius, hu = float(rng.uniform(5, 9)), float(rng.uniform(-105, -70))
 
@@ -152,12 +159,13 @@ def lipoma(rng: np.random.Generator, body: Body) -> Paint:
     return paint
 
 
-@lesion("pituitary_or_sellar_mass", weight=1.0)
-def sellar(rng: np.random.Generator, body: Body) -> Paint:
+@lesion("pituitary_or_sellar_mass")
+def sellar(case: Case) -> Paint:
     """A bright mass that widens the sella and fills the suprasellar cistern.
 
     Rennert and Doerfler 2007, Clin Neurol Neurosurg 109:111.
     """
+    rng, body = case.rng, case.body
     radius, hu = float(rng.uniform(9, 14)), float(rng.uniform(46, 58))
 
     def paint(head: Head) -> None:
@@ -167,12 +175,13 @@ def sellar(rng: np.random.Generator, body: Body) -> Paint:
     return paint
 
 
-@lesion("posterior_fossa_or_cpa_mass", weight=1.0)
-def posterior_fossa(rng: np.random.Generator, body: Body) -> Paint:
+@lesion("posterior_fossa_or_cpa_mass")
+def posterior_fossa(case: Case) -> Paint:
     """A mass of the cerebellum with oedema, or a bright ball at the porus.
 
     Bonneville et al. 2007, Eur Radiol 17:2472.
     """
+    rng, body = case.rng, case.body
     sign = any_side(rng)[1]
     angle = rng.random() < 0.4
     centre = (

@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from molre.phantom.body import Body
+from molre.phantom.case import Case, Paint
 from molre.phantom.head import Head
-from molre.phantom.lesions.registry import RARE, Paint, any_side, lesion, pick
+from molre.phantom.lesions.registry import any_side, lesion, pick
 from molre.phantom.lesions.trauma import vault_frame, vault_place
 from molre.phantom.shapes import Point, capsule, ramp
 from molre.phantom.template import CENTRE_MM
@@ -14,12 +15,13 @@ from molre.phantom.template import CENTRE_MM
 METAL_HU = 3000.0
 
 
-@lesion("craniotomy_or_cranioplasty", weight=1.3, slot="vault")
-def craniotomy(rng: np.random.Generator, body: Body) -> Paint:
+@lesion("craniotomy_or_cranioplasty", slot="vault")
+def craniotomy(case: Case) -> Paint:
     """A bone flap cut out and put back: narrow gaps, small plates of metal.
 
     Sinclair and Scoffings 2010, Radiographics 30:461.
     """
+    rng, body = case.rng, case.body
     towards, size = vault_place(rng), float(rng.uniform(24, 34))
 
     def paint(head: Head) -> None:
@@ -38,12 +40,13 @@ def craniotomy(rng: np.random.Generator, body: Body) -> Paint:
     return paint
 
 
-@lesion("craniectomy_or_burr_hole", weight=1.3, slot="vault")
-def craniectomy(rng: np.random.Generator, body: Body) -> Paint:
+@lesion("craniectomy_or_burr_hole", slot="vault")
+def craniectomy(case: Case) -> Paint:
     """Vault missing over a wide window, or round holes of 12-15 mm.
 
     Sinclair and Scoffings 2010, Radiographics 30:461.
     """
+    rng, body = case.rng, case.body
     holes = rng.random() < 0.45
     places = [vault_place(rng) for _ in range(2)] if holes else [vault_place(rng)]
     size = float(rng.uniform(6.5, 8.5)) if holes else float(rng.uniform(26, 42))
@@ -59,9 +62,10 @@ def craniectomy(rng: np.random.Generator, body: Body) -> Paint:
     return paint
 
 
-@lesion("ventricular_shunt_or_drain", weight=1.0)
-def shunt(rng: np.random.Generator, body: Body) -> Paint:
+@lesion("ventricular_shunt_or_drain")
+def shunt(case: Case) -> Paint:
     """A catheter through the vault with its tip in the frontal horn (Wallace et al. 2014, AJR 202:W1)."""
+    rng, body = case.rng, case.body
     sign = any_side(rng)[1]
     behind = rng.random() < 0.5
     entry: Point = (sign * 48.0, 62.0, 34.0) if behind else (sign * 34.0, -52.0, 68.0)
@@ -77,9 +81,10 @@ def shunt(rng: np.random.Generator, body: Body) -> Paint:
     return paint
 
 
-@lesion("aneurysm_clip_coil_or_embolization", weight=1.0)
-def coil(rng: np.random.Generator, body: Body) -> Paint:
+@lesion("aneurysm_clip_coil_or_embolization")
+def coil(case: Case) -> Paint:
     """Metal in the basal cisterns with streaks from it (Katsura et al. 2018, Radiographics 38:450)."""
+    rng, body = case.rng, case.body
     sign = any_side(rng)[1]
     places: tuple[Point, ...] = ((0.0, -26.0, -17.0), (sign * 28.0, -20.0, -14.0), (sign * 8.0, -10.0, -22.0))
     centre, radius = places[int(rng.integers(3))], float(rng.uniform(3.0, 6.0))
@@ -97,12 +102,13 @@ def coil(rng: np.random.Generator, body: Body) -> Paint:
     return paint
 
 
-@lesion("implanted_electrode_or_icp_monitor", weight=RARE)
-def electrode(rng: np.random.Generator, body: Body) -> Paint:
+@lesion("implanted_electrode_or_icp_monitor")
+def electrode(case: Case) -> Paint:
     """Thin metal leads to the subthalamic nuclei, or a probe a few centimetres into a frontal lobe.
 
     Saleh et al. 2016, Neuroradiol J 29:1.
     """
+    rng, body = case.rng, case.body
     probe = rng.random() < 0.4
     sign = any_side(rng)[1]
     leads: list[tuple[Point, Point]] = [((s * 12.0, 2.0, -6.0), (s * 42.0, -52.0, 92.0)) for s in (1, -1)]
@@ -118,12 +124,13 @@ def electrode(rng: np.random.Generator, body: Body) -> Paint:
     return paint
 
 
-@lesion("resection_cavity_or_postsurgical_change", weight=RARE, slot="mass")
-def cavity(rng: np.random.Generator, body: Body) -> Paint:
+@lesion("resection_cavity_or_postsurgical_change", slot="mass")
+def cavity(case: Case) -> Paint:
     """A sharp pool of fluid in place of a piece of lobe, reaching the surface.
 
     Sinclair and Scoffings 2010, Radiographics 30:461.
     """
+    rng, body = case.rng, case.body
     centre = pick(rng, (26, -62, 2), (58, 58, 44), (8, 16))
     radius = float(rng.uniform(11, 19))
     outward = np.subtract(centre, CENTRE_MM)

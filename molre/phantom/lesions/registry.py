@@ -1,4 +1,4 @@
-"""What a lesion is, the registry of those the phantom can draw, and what each finding implies."""
+"""What a lesion is, and the registry of those the phantom can draw."""
 
 from __future__ import annotations
 
@@ -7,116 +7,57 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from molre.errors import ConfigError
 from molre.findings import index
 from molre.phantom.body import LEFT, RIGHT, Body
-from molre.phantom.geometry import lookup
-from molre.phantom.head import Head
+from molre.phantom.case import Case, Paint
+from molre.phantom.lookup import lookup
 from molre.phantom.shapes import Number, Point
 from molre.phantom.template import DISTANCES, S
 
-Paint = Callable[[Head], None]
-"""Paints the lesion over the normal tissue and marks its voxels under its key."""
-Draw = Callable[[np.random.Generator, Body], Paint]
+Draw = Callable[[Case], Paint]
 """Chooses the lesion's place and size, changes the body accordingly, and returns what paints it."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Lesion:
-    """One finding that can be drawn.
+    """Something that can be drawn: a finding, or a mimic of one.
 
     Attributes:
-        key: the finding.
+        key: the finding, or the mimic's name.
         draw: chooses and paints it.
-        weight: how often it is drawn relative to the others.
         slot: lesions of one slot do not occur together, for they would claim the same place.
     """
 
     key: str
     draw: Draw
-    weight: float
     slot: str
 
 
-RARE = 0.2
-"""Weight of findings that are small, rare, or often implied by others; the rest then occur some ten times in 120."""
-
 LESIONS: dict[str, Lesion] = {}
-"""Every finding that can be drawn; the rest only follow from these or never occur."""
-
-IMPLIES: dict[str, tuple[str, ...]] = {
-    **dict.fromkeys(
-        (
-            "intraparenchymal_hemorrhage",
-            "intraventricular_hemorrhage",
-            "subarachnoid_hemorrhage",
-            "acute_subdural_hematoma",
-            "subacute_chronic_subdural_hematoma",
-            "acute_on_chronic_subdural_hematoma",
-            "epidural_hematoma",
-        ),
-        ("intracranial_hemorrhage_any",),
-    ),
-    "aneurysmal_pattern_subarachnoid_hemorrhage": ("subarachnoid_hemorrhage",),
-    "traumatic_subarachnoid_hemorrhage": ("subarachnoid_hemorrhage",),
-    "brain_contusion": ("intraparenchymal_hemorrhage",),
-    "hemorrhagic_transformation": ("intracranial_hemorrhage_any",),
-    "early_ischemic_signs": ("acute_infarct",),
-    "displaced_or_depressed_skull_fracture": ("calvarial_fracture",),
-    "chronic_territorial_infarct": ("encephalomalacia_gliosis",),
-    **dict.fromkeys(
-        (
-            "intra_axial_tumor",
-            "extra_axial_mass_other",
-            "meningioma",
-            "intracranial_metastasis",
-            "pituitary_or_sellar_mass",
-            "posterior_fossa_or_cpa_mass",
-            "arachnoid_cyst",
-            "colloid_cyst",
-            "intracranial_lipoma",
-        ),
-        ("intracranial_mass_any",),
-    ),
-    "subfalcine_herniation": ("midline_shift",),
-    "midline_shift": ("mass_effect",),
-    "sulcal_or_cisternal_effacement": (),
-}
-"""Findings that a finding brings with it; the mask of the implied one is the union of those that imply it."""
+"""Every finding that can be drawn; the rest only follow from these."""
+LOOKALIKES: dict[str, Lesion] = {}
+"""Every mimic."""
 
 
-def lesion(key: str, *, weight: float = 1.0, slot: str = "") -> Callable[[Draw], Draw]:
+def lesion(key: str, *, slot: str = "") -> Callable[[Draw], Draw]:
     """Register a function as the one that draws a finding."""
     index(key)
 
     def register(draw: Draw) -> Draw:
-        LESIONS[key] = Lesion(key=key, draw=draw, weight=weight, slot=slot)
+        LESIONS[key] = Lesion(key=key, draw=draw, slot=slot)
         return draw
 
     return register
 
 
-def lesion_named(key: str) -> Lesion:
-    """The lesion of a finding.
+def mimic(name: str) -> Callable[[Draw], Draw]:
+    """Register a function that draws what looks like a finding and is none; it marks nothing."""
 
-    Raises:
-        ConfigError: the phantom does not draw it.
-    """
-    if key not in LESIONS:
-        raise ConfigError(f"the phantom does not draw {key!r}: choose from {', '.join(sorted(LESIONS))}")
-    return LESIONS[key]
+    def register(draw: Draw) -> Draw:
+        LOOKALIKES[name] = Lesion(key=name, draw=draw, slot="")
+        return draw
 
-
-def implied(keys: set[str]) -> set[str]:
-    """The findings and all that they imply."""
-    found: set[str] = set()
-    queue = list(keys)
-    while queue:
-        key = queue.pop()
-        if key not in found:
-            found.add(key)
-            queue.extend(IMPLIES.get(key, ()))
-    return found
+    return register
 
 
 def any_side(rng: np.random.Generator) -> tuple[int, int]:

@@ -5,45 +5,21 @@ from __future__ import annotations
 import numpy as np
 
 from molre.phantom.body import Body
-from molre.phantom.geometry import shift_share
+from molre.phantom.case import Case, Paint
 from molre.phantom.head import Head
 from molre.phantom.lesions.hemorrhage import crescent
 from molre.phantom.lesions.mass import dilate
-from molre.phantom.lesions.registry import RARE, Paint, any_side, lesion
+from molre.phantom.lesions.registry import any_side, lesion
 from molre.phantom.shapes import ramp
 
 
-def mark_effects(head: Head) -> None:
-    """Mark what displaced tissue shows: shifted midline, mass effect, closed furrows, tense ventricles."""
-    claims, body = head.body.claims, head.body
-    if "midline_shift" in claims:
-        midline = head.at("midline", "callosum", "sella") & (np.abs(head.x) < 2.0)
-        midline |= (np.abs(head.x) < 2.0) & (head.skull > 20) & (head.z > -5)
-        share = shift_share(np.stack([head.x, head.y, head.z]).astype(np.float64))
-        head.mark(np.flatnonzero(midline & (share > 0.5)), ["midline_shift", "subfalcine_herniation"])
-    if "mass_effect" in claims:
-        pressed = -body.shift_mm if body.shift_mm else 0.0
-        half = head.x > 0 if pressed > 0 else head.x < 0
-        near = (head.skull > 10) & (head.skull < 23) & (head.z > -5) & (head.z < 40)
-        head.mark(np.flatnonzero(near & half), ["mass_effect"])
-    if "sulcal_or_cisternal_effacement" in claims:
-        closed = int(np.argmin(body.sulcus_mm))
-        shallow = head.side(closed) if body.sulcus_mm[0] != body.sulcus_mm[1] else np.ones(len(head.x), bool)
-        head.mark(
-            np.flatnonzero(shallow & head.tissue_is("grey") & (head.skull > 0) & (head.skull < 12) & (head.z > -5)),
-            ["sulcal_or_cisternal_effacement"],
-        )
-    for key in ("obstructive_hydrocephalus", "ventriculomegaly_or_communicating_hydrocephalus"):
-        if key in claims:
-            head.mark(np.flatnonzero(head.ventricular), [key])
-
-
-@lesion("cerebral_edema", weight=RARE, slot="infarct")
-def swelling(rng: np.random.Generator, body: Body) -> Paint:
+@lesion("cerebral_edema", slot="infarct")
+def swelling(case: Case) -> Paint:
     """The whole brain swells: furrows and cisterns close, ventricles become slits.
 
     Yoshino et al. 1985, Neurosurgery 16:193.
     """
+    rng, body = case.rng, case.body
     for side in (0, 1):
         body.efface(side, 1.0)
     body.gap_mm, body.cistern_mm = 0.1, -1.2
@@ -59,12 +35,13 @@ def swelling(rng: np.random.Generator, body: Body) -> Paint:
     return paint
 
 
-@lesion("obstructive_hydrocephalus", weight=1.1, slot="ventricles")
-def obstructive(rng: np.random.Generator, body: Body) -> Paint:
+@lesion("obstructive_hydrocephalus", slot="ventricles")
+def obstructive(case: Case) -> Paint:
     """Wide lateral and third ventricles, a small fourth, fluid seeping into white matter, tight furrows.
 
     Maller and Gray 2016, Semin Ultrasound CT MR 37:109.
     """
+    rng, body = case.rng, case.body
     grown = float(rng.uniform(4.0, 7.5))
     dilate(body, grown, third=4.0)
     body.fourth_mm -= 0.8
@@ -81,18 +58,20 @@ def obstructive(rng: np.random.Generator, body: Body) -> Paint:
     return paint
 
 
-@lesion("ventriculomegaly_or_communicating_hydrocephalus", weight=1.1, slot="ventricles")
-def communicating(rng: np.random.Generator, body: Body) -> Paint:
+@lesion("ventriculomegaly_or_communicating_hydrocephalus", slot="ventricles")
+def communicating(case: Case) -> Paint:
     """All four ventricles wide, out of proportion to the furrows (Relkin et al. 2005, Neurosurgery 57:S4)."""
+    rng, body = case.rng, case.body
     dilate(body, float(rng.uniform(3.8, 6.5)), third=3.0)
     body.fourth_mm += 2.5
     body.claims.add("ventriculomegaly_or_communicating_hydrocephalus")
     return lambda head: None
 
 
-@lesion("extra_axial_collection_or_hygroma", weight=1.5, slot="collection")
-def hygroma(rng: np.random.Generator, body: Body) -> Paint:
+@lesion("extra_axial_collection_or_hygroma", slot="collection")
+def hygroma(case: Case) -> Paint:
     """Fluid of 5-12 HU beneath the frontal vault on both sides (Lee 1998, Brain Inj 12:595)."""
+    rng, body = case.rng, case.body
     thickness, hu = float(rng.uniform(6, 12)), float(rng.uniform(6, 11))
     both = rng.random() < 0.6
     only = any_side(rng)[0]

@@ -5,9 +5,10 @@ from __future__ import annotations
 import numpy as np
 
 from molre.phantom.body import Body
+from molre.phantom.case import Case, Paint
 from molre.phantom.head import Head
 from molre.phantom.lesions.hemorrhage import _cosine
-from molre.phantom.lesions.registry import RARE, Paint, any_side, lesion
+from molre.phantom.lesions.registry import any_side, lesion
 from molre.phantom.shapes import Point, ramp
 from molre.phantom.template import CENTRE_MM
 
@@ -34,12 +35,13 @@ def vault_frame(head: Head, index: np.ndarray, towards: Point) -> tuple[np.ndarr
     return first, second, third
 
 
-@lesion("calvarial_fracture", weight=1.3, slot="vault")
-def fracture(rng: np.random.Generator, body: Body) -> Paint:
+@lesion("calvarial_fracture", slot="vault")
+def fracture(case: Case) -> Paint:
     """A dark line through both tables, straighter and darker than a suture.
 
     Idriz et al. 2015, Radiographics 35:1327.
     """
+    rng, body = case.rng, case.body
     towards, angle = vault_place(rng), float(rng.uniform(0.9, 2.2))
     length, gap, bend = float(rng.uniform(28, 60)), float(rng.uniform(0.9, 1.8)), float(rng.uniform(-0.012, 0.012))
 
@@ -55,9 +57,10 @@ def fracture(rng: np.random.Generator, body: Body) -> Paint:
     return paint
 
 
-@lesion("displaced_or_depressed_skull_fracture", weight=RARE, slot="vault")
-def depressed(rng: np.random.Generator, body: Body) -> Paint:
+@lesion("displaced_or_depressed_skull_fracture", slot="vault")
+def depressed(case: Case) -> Paint:
     """A piece of vault driven in by its own thickness, with dark edges (Bullock et al. 2006, Neurosurgery 58:S56)."""
+    rng, body = case.rng, case.body
     towards, size, sunk = vault_place(rng), float(rng.uniform(15, 24)), float(rng.uniform(5.5, 9))
 
     def paint(head: Head) -> None:
@@ -81,9 +84,10 @@ def depressed(rng: np.random.Generator, body: Body) -> Paint:
     return paint
 
 
-@lesion("brain_contusion", weight=1.0)
-def contusion(rng: np.random.Generator, body: Body) -> Paint:
+@lesion("brain_contusion")
+def contusion(case: Case) -> Paint:
     """Speckled blood and oedema under the frontal and temporal poles (Gentry 1994, Radiology 191:1)."""
+    rng, body = case.rng, case.body
     sign = any_side(rng)[1]
     places = [
         (sign * rng.uniform(14, 30), rng.uniform(-74, -66), rng.uniform(-12, 6)),
@@ -104,12 +108,13 @@ def contusion(rng: np.random.Generator, body: Body) -> Paint:
     return paint
 
 
-@lesion("pneumocephalus", weight=1.0)
-def pneumocephalus(rng: np.random.Generator, body: Body) -> Paint:
+@lesion("pneumocephalus")
+def pneumocephalus(case: Case) -> Paint:
     """Air that rises beneath the frontal bone and lies as bubbles in fluid.
 
     Ishiwata et al. 1988, J Neurosurg 69:296.
     """
+    rng, body = case.rng, case.body
     side, amount = any_side(rng)[0], float(rng.uniform(3, 13))
     bubbles = [
         (float(rng.uniform(-30, 30)), float(rng.uniform(-70, -30)), float(rng.uniform(-6, 40)))
@@ -139,9 +144,10 @@ def pneumocephalus(rng: np.random.Generator, body: Body) -> Paint:
     return paint
 
 
-@lesion("scalp_hematoma", weight=1.0)
-def scalp(rng: np.random.Generator, body: Body) -> Paint:
+@lesion("scalp_hematoma")
+def scalp(case: Case) -> Paint:
     """A crescent of 45-65 HU between galea and skull (Hiatt et al. 2019, Emerg Radiol 26:301)."""
+    rng, body = case.rng, case.body
     towards, reach, hu = vault_place(rng), float(rng.uniform(0.3, 0.62)), float(rng.uniform(46, 64))
 
     def paint(head: Head) -> None:

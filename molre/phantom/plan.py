@@ -1,0 +1,170 @@
+"""Who is scanned, and what is to be seen: findings by prevalence and age, their companions, and what a patient keeps."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache
+
+import numpy as np
+from jaxtyping import Float64
+
+from molre.findings import index
+from molre.phantom.config import CohortConfig
+from molre.phantom.lesions import LESIONS, LOOKALIKES
+from molre.phantom.table import Entry, entries, implied_by, mimics
+
+BLOCK = 4
+"""Studies that are shared out among patients together, so that a study's patient is known from its number alone."""
+VISITS = {(1, 1, 1, 1): 0.35, (2, 1, 1): 0.30, (2, 2): 0.15, (3, 1): 0.15, (4,): 0.05}
+"""Ways of sharing out a block: studies of each of its patients. About a third of the patients have several."""
+AGES_YEARS = (18.0, 96.0)
+SPREAD = 3.0
+"""Concentration of the severities about their mean: broad enough for both ends."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Planned:
+    """One thing to be drawn.
+
+    Attributes:
+        key: the finding or the mimic.
+        severity: 0 barely visible to 1 obvious.
+        seed: of its morphology.
+    """
+
+    key: str
+    severity: float
+    seed: tuple[int, ...]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Plan:
+    """What is decided of a study before anything is drawn.
+
+    Attributes:
+        patient: number of the patient, which is that of the patient's first study.
+        visit: 0 for the patient's first study.
+        age_years: at the time of the study.
+        findings: to be drawn.
+        mimics: to be drawn, without a label.
+    """
+
+    patient: int
+    visit: int
+    age_years: float
+    findings: tuple[Planned, ...]
+    mimics: tuple[Planned, ...]
+
+
+def patient_of(seed: int, number: int) -> tuple[int, int]:
+    """The patient of a study, as the number of that patient's first study, and which of the patient's studies it is."""
+    block, within = divmod(number, BLOCK)
+    rng = np.random.default_rng([seed, block, 1])
+    shares = list(VISITS)[rng.choice(len(VISITS), p=list(VISITS.values()))]
+    first = 0
+    for share in shares:
+        if within < first + share:
+            break
+        first += share
+    return block * BLOCK + first, within - first
+
+
+def make_plan(config: CohortConfig, number: int) -> Plan:
+    """What study ``number`` of a cohort shows; the same in any process and order."""
+    patient, visit = patient_of(config.seed, number)
+    ages = _ages(np.random.default_rng([config.seed, patient, 2]), visit)
+    kept: dict[str, Planned] = {}
+    for each in range(visit + 1):
+        kept = {key: one for key, one in kept.items() if entries()[key].persists}
+        for planned in _drawn(config, patient, each, ages[each]):
+            if _free(planned.key, kept):
+                kept.setdefault(planned.key, planned)
+    alike = np.random.default_rng([config.seed, patient, 3])
+    shown = [Planned(key=key, severity=float(alike.beta(2, 2)), seed=(config.seed, patient, 4, place))
+             for place, (key, entry) in enumerate(mimics().items())
+             if key in LOOKALIKES and alike.random() < entry.prevalence]  # fmt: skip
+    return Plan(patient=patient, visit=visit, age_years=ages[visit],
+                findings=tuple(kept[key] for key in LESIONS if key in kept), mimics=tuple(shown))  # fmt: skip
+
+
+def forced_plan(config: CohortConfig, number: int, keys: tuple[str, ...], severity: float) -> Plan:
+    """A study that shows exactly the given findings and what follows from them, at a usual age for the first."""
+    rng = np.random.default_rng([config.seed, number, 5])
+    age = float(np.clip(rng.normal(entries()[keys[0]].age_years[1], 4), *AGES_YEARS)) if keys else _ages(rng, 0)[0]
+    drawn = {other for key in keys for other in (entries()[key].shown_by or (key,))}
+    return Plan(patient=number, visit=0, age_years=age, mimics=(),
+                findings=tuple(Planned(key=key, severity=severity, seed=_seed(config, number, 0, key))
+                               for key in LESIONS if key in drawn))  # fmt: skip
+
+
+def _ages(rng: np.random.Generator, visit: int) -> list[float]:
+    """Ages at each study up to a visit; head CT is done at all adult ages, and most often past sixty."""
+    low, high = AGES_YEARS
+    first = low + (high - low) * float(rng.beta(2.2, 1.6))
+    return [min(first + lag, high) for lag in np.cumsum([0.0, *rng.exponential(0.6, visit)])]
+
+
+def _drawn(config: CohortConfig, patient: int, visit: int, age_years: float) -> list[Planned]:
+    """Findings that come about by themselves at a visit, each followed by its companions."""
+    rng = np.random.default_rng([config.seed, patient, 6, visit])
+    chances = {key: base_rate(config, key) * float(_by_age(key, age_years)) for key in LESIONS}
+    causes = [key for key in LESIONS if rng.random() < chances[key]]
+    order = [causes[i] for i in rng.permutation(len(causes))]
+    found: dict[str, None] = {}
+    while order:
+        key = order.pop(0)
+        if key in LESIONS and _free(key, found):
+            found[key] = None
+            companions = entries()[key].companions.items()
+            order = [other for other, chance in companions if rng.random() < chance] + order
+    mean = config.severity
+    return [Planned(key=key, severity=float(rng.beta(SPREAD * mean, SPREAD * (1 - mean))),
+                    seed=_seed(config, patient, visit, key)) for key in found]  # fmt: skip
+
+
+def _seed(config: CohortConfig, patient: int, visit: int, key: str) -> tuple[int, ...]:
+    return config.seed, patient, 7, visit, index(key)
+
+
+def _free(key: str, taken: dict) -> bool:
+    """Whether nothing that is already there claims the same place."""
+    slot = LESIONS[key].slot
+    return key not in taken and not (slot and any(LESIONS[other].slot == slot for other in taken))
+
+
+def _target(config: CohortConfig, entry: Entry) -> float:
+    """Share of the studies that are to show a finding."""
+    wanted = max(entry.prevalence, config.rarest) if entry.prevalence else 0.0
+    return min(wanted * config.prevalence, 0.9)
+
+
+def base_rate(config: CohortConfig, key: str) -> float:
+    """How often a finding has to come about by itself, so that with what other findings bring it is as common as told.
+
+    Were findings independent, ``1 - (1 - base) prod(1 - prevalence_j * companion_jk)`` would be the prevalence.
+    """
+    return _base_rates(config)[key]
+
+
+@cache
+def _base_rates(config: CohortConfig) -> dict[str, float]:
+    targets = {key: _target(config, entry) for key, entry in entries().items()}
+    rates = {}
+    for key in LESIONS:
+        without = 1.0
+        for other, entry in entries().items():
+            brought = 1.0 if key in implied_by(other) and other != key else entry.companions.get(key, 0.0)
+            without *= 1 - targets[other] * brought
+        rates[key] = max(0.0, 1 - (1 - targets[key]) / without)
+    return rates
+
+
+@cache
+def _mean_by_age(key: str) -> float:
+    ages = np.array([_ages(np.random.default_rng([8, n]), 0)[0] for n in range(2000)])
+    return float(entries()[key].at_age(ages).mean())
+
+
+def _by_age(key: str, age_years: float) -> Float64[np.ndarray, ""]:
+    """How much more or less often than on average over the ages a finding occurs at one."""
+    return entries()[key].at_age(np.asarray([age_years]))[0] / _mean_by_age(key)
