@@ -13,7 +13,8 @@ from molre.phantom.geometry import Geometry, mesh, refine
 from molre.phantom.lookup import lookup
 from molre.phantom.pose import Pose, to_head
 from molre.phantom.shapes import Number, Point
-from molre.phantom.template import DISTANCES, S
+from molre.phantom.standard.structures import S
+from molre.phantom.template import DISTANCES
 from molre.phantom.tissue import AIR, T
 
 Where = Bool[np.ndarray, "n"]

@@ -10,13 +10,14 @@ from jaxtyping import Bool, Int16, UInt8
 
 from molre.errors import ConfigError
 from molre.findings import KEYS
-from molre.phantom import anatomy, scanner
+from molre.phantom import scanner
 from molre.phantom.body import Body, draw_body
 from molre.phantom.case import Case, Paint
 from molre.phantom.config import CohortConfig
 from molre.phantom.geometry import Geometry, draw_geometry
 from molre.phantom.head import Head
 from molre.phantom.lesions import LESIONS, LOOKALIKES, Lesion, mark_effects
+from molre.phantom.normal import fill
 from molre.phantom.plan import Plan, Planned, forced_plan, make_plan
 from molre.phantom.pose import draw_pose
 from molre.phantom.table import Entry, entries, implied_by, mimics
@@ -89,7 +90,7 @@ def make_study(
     painters = [*_begun(plan.mimics, LOOKALIKES, mimics(), body), *_begun(plan.findings, LESIONS, entries(), body)]
     geometry = draw_geometry(scan, config, body)
     head = Head(geometry, draw_pose(scan, body, geometry.tilt_deg), body)
-    anatomy.fill(head)
+    fill(head)
     for painter in painters:
         painter(head)
     mark_effects(head)

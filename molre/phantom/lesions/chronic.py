@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from molre.phantom.body import Body
 from molre.phantom.case import Case, Paint
 from molre.phantom.head import Head
 from molre.phantom.lesions.registry import any_side, lesion, pick
 from molre.phantom.shapes import ramp
-from molre.phantom.template import S
+from molre.phantom.standard.structures import S
 
 
 @lesion("cerebral_atrophy")

@@ -13,7 +13,8 @@ from molre.phantom.case import Case, Paint
 from molre.phantom.head import Head
 from molre.phantom.lesions.registry import any_side, bulk, lesion, pick, side_of
 from molre.phantom.shapes import ramp
-from molre.phantom.template import CENTRE_MM, S
+from molre.phantom.standard.structures import S
+from molre.phantom.template import CENTRE_MM
 
 ACUTE_HU = (56.0, 72.0)
 CHRONIC_HU = (12.0, 20.0)

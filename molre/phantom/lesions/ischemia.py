@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 from jaxtyping import Float32
 
-from molre.phantom.body import Body
 from molre.phantom.case import Case, Paint
 from molre.phantom.head import Head
 from molre.phantom.lesions.registry import any_side, bulk, lesion, pick

@@ -12,7 +12,8 @@ from molre.phantom.body import LEFT, RIGHT, Body
 from molre.phantom.case import Case, Paint
 from molre.phantom.lookup import lookup
 from molre.phantom.shapes import Number, Point
-from molre.phantom.template import DISTANCES, S
+from molre.phantom.standard.structures import S
+from molre.phantom.template import DISTANCES
 
 Draw = Callable[[Case], Paint]
 """Chooses the lesion's place and size, changes the body accordingly, and returns what paints it."""

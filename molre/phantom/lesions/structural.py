@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 
-from molre.phantom.body import Body
 from molre.phantom.case import Case, Paint
 from molre.phantom.head import Head
 from molre.phantom.lesions.hemorrhage import crescent

@@ -1,0 +1,1 @@
+"""The standard head, drawn once, region by region."""
