@@ -4,7 +4,7 @@ from molre.phantom.config import CohortConfig
 from molre.phantom.dicom import write_study
 from molre.phantom.lesions import LESIONS
 from molre.phantom.masks import read_masks, write_masks
-from molre.phantom.montage import montage
+from molre.phantom.sheet import draw_sheet, example
 from molre.phantom.study import PhantomStudy, labels_row, make_study
 from molre.phantom.table import WINDOWS, entries, implied_by
 from molre.phantom.tissue import TISSUES
@@ -15,11 +15,12 @@ __all__ = [
     "WINDOWS",
     "CohortConfig",
     "PhantomStudy",
+    "draw_sheet",
     "entries",
+    "example",
     "implied_by",
     "labels_row",
     "make_study",
-    "montage",
     "read_masks",
     "write_masks",
     "write_study",

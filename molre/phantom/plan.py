@@ -1,4 +1,4 @@
-"""Who is scanned, and what is to be seen: findings by prevalence and age, their companions, and what a patient keeps."""
+"""Who is scanned and what is to be seen: findings by prevalence and age, their companions, what a patient keeps."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from functools import cache
 
 import numpy as np
-from jaxtyping import Float64
 
 from molre.findings import index
 from molre.phantom.config import CohortConfig
@@ -87,12 +86,17 @@ def make_plan(config: CohortConfig, number: int) -> Plan:
                 findings=tuple(kept[key] for key in LESIONS if key in kept), mimics=tuple(shown))  # fmt: skip
 
 
-def forced_plan(config: CohortConfig, number: int, keys: tuple[str, ...], severity: float) -> Plan:
-    """A study that shows exactly the given findings and what follows from them, at a usual age for the first."""
+def forced_plan(
+    config: CohortConfig, number: int, keys: tuple[str, ...], severity: float, age_years: float | None = None
+) -> Plan:
+    """A study that shows exactly the given findings and what follows, by default at a usual age."""
     rng = np.random.default_rng([config.seed, number, 5])
-    age = float(np.clip(rng.normal(entries()[keys[0]].age_years[1], 4), *AGES_YEARS)) if keys else _ages(rng, 0)[0]
+    if age_years is None:
+        age_years = (
+            float(np.clip(rng.normal(entries()[keys[0]].age_years[1], 4), *AGES_YEARS)) if keys else _ages(rng, 0)[0]
+        )
     drawn = {other for key in keys for other in (entries()[key].shown_by or (key,))}
-    return Plan(patient=number, visit=0, age_years=age, mimics=(),
+    return Plan(patient=number, visit=0, age_years=age_years, mimics=(),
                 findings=tuple(Planned(key=key, severity=severity, seed=_seed(config, number, 0, key))
                                for key in LESIONS if key in drawn))  # fmt: skip
 
@@ -101,13 +105,13 @@ def _ages(rng: np.random.Generator, visit: int) -> list[float]:
     """Ages at each study up to a visit; head CT is done at all adult ages, and most often past sixty."""
     low, high = AGES_YEARS
     first = low + (high - low) * float(rng.beta(2.2, 1.6))
-    return [min(first + lag, high) for lag in np.cumsum([0.0, *rng.exponential(0.6, visit)])]
+    return [min(first + lag, high) for lag in np.cumsum([0.0, *rng.exponential(0.6, visit)]).tolist()]
 
 
 def _drawn(config: CohortConfig, patient: int, visit: int, age_years: float) -> list[Planned]:
     """Findings that come about by themselves at a visit, each followed by its companions."""
     rng = np.random.default_rng([config.seed, patient, 6, visit])
-    chances = {key: base_rate(config, key) * float(_by_age(key, age_years)) for key in LESIONS}
+    chances = {key: base_rate(config, key) * _by_age(key, age_years) for key in LESIONS}
     causes = [key for key in LESIONS if rng.random() < chances[key]]
     order = [causes[i] for i in rng.permutation(len(causes))]
     found: dict[str, None] = {}
@@ -165,6 +169,6 @@ def _mean_by_age(key: str) -> float:
     return float(entries()[key].at_age(ages).mean())
 
 
-def _by_age(key: str, age_years: float) -> Float64[np.ndarray, ""]:
+def _by_age(key: str, age_years: float) -> float:
     """How much more or less often than on average over the ages a finding occurs at one."""
-    return entries()[key].at_age(np.asarray([age_years]))[0] / _mean_by_age(key)
+    return float(entries()[key].at_age(np.asarray([age_years]))[0]) / _mean_by_age(key)

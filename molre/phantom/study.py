@@ -68,7 +68,11 @@ def uid(*parts: int) -> str:
 
 
 def make_study(
-    config: CohortConfig, index: int, force: tuple[str, ...] | None = None, severity: float = 0.75
+    config: CohortConfig,
+    index: int,
+    force: tuple[str, ...] | None = None,
+    severity: float = 0.75,
+    age_years: float | None = None,
 ) -> PhantomStudy:
     """Plan, paint and scan one study; the same numbers give the same study in any process and order.
 
@@ -77,6 +81,7 @@ def make_study(
         index: number of the study.
         force: show exactly these findings (and what follows from them) in place of what chance would plan.
         severity: of forced findings, 0 barely visible to 1 obvious.
+        age_years: of the person where findings are forced; by default a usual age for the first of them.
 
     Raises:
         ConfigError: a forced finding is not one of the 75.
@@ -84,7 +89,7 @@ def make_study(
     for key in force or ():
         if key not in KEYS:
             raise ConfigError(f"unknown finding {key!r}: the keys are listed in molre/findings.csv")
-    plan = make_plan(config, index) if force is None else forced_plan(config, index, force, severity)
+    plan = make_plan(config, index) if force is None else forced_plan(config, index, force, severity, age_years)
     scan, noise = (np.random.default_rng([config.seed, index, part]) for part in (8, 9))
     body = draw_body(np.random.default_rng([config.seed, plan.patient, 10]), plan.age_years)
     painters = [*_begun(plan.mimics, LOOKALIKES, mimics(), body), *_begun(plan.findings, LESIONS, entries(), body)]

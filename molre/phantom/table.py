@@ -49,6 +49,7 @@ class Entry:
         persists: whether a later study of the patient shows it again.
         window: name in ``WINDOWS`` of the window that shows it best.
         of: of a mimic, the finding that it may be taken for.
+        example: number of the study that shows it on the sheet.
     """
 
     key: str
@@ -67,6 +68,7 @@ class Entry:
     persists: bool = False
     window: str = "brain"
     of: str = ""
+    example: int = 0
 
     def __post_init__(self) -> None:
         rising = all(list(v) == sorted(v) for v in (self.age_years, self.size_mm, self.hu))
@@ -105,7 +107,16 @@ def _group(name: str) -> list[Entry]:
 def _entry(key: str, told: dict[str, Any], group: str) -> Entry:
     if group != MIMICS and group_of(key) != group:
         raise ConfigError(f"the phantom's table lists {key} in the group {group}")
-    return Entry(key=key, **{name: tuple(v) if isinstance(v, list) else v for name, v in told.items()})
+    return Entry(key=key, **{name: _value(value) for name, value in told.items()})
+
+
+def _value(value: Any) -> Any:
+    """TOML's lists as tuples, and their whole numbers as the decimals they stand for."""
+    if isinstance(value, list):
+        return tuple(float(one) if isinstance(one, int) else one for one in value)
+    if isinstance(value, dict):
+        return {name: float(share) for name, share in value.items()}
+    return value
 
 
 @cache

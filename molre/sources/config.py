@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from molre.errors import ConfigError
 from molre.location import home
+from molre.phantom import CohortConfig
 from molre.store.fill import FillConfig
 from molre.store.splits import SplitFractions
 from molre.volume import grid_named
@@ -33,6 +34,12 @@ class IngestConfig:
     """Studies of the phantom cohort."""
     seed: int = 0
     """Seed of the phantom cohort."""
+    prevalence: float = 1.0
+    """Factor on the prevalence of every finding of the phantom cohort; 1 is a hospital's, 0 draws normal heads only."""
+    rarest: float = 0.02
+    """Findings of the phantom cohort that are rarer than this are drawn this often; 0 keeps a hospital's prevalence."""
+    severity: float = 0.5
+    """Mean severity of the phantom cohort's findings, 0 barely visible to 1 obvious; every severity occurs."""
     key_file: str | None = None
     """Key of the pseudonyms, made if absent; by default ~/.molre/pseudonym.key. The phantom has a public key."""
     linkage: str | None = None
@@ -49,6 +56,7 @@ class IngestConfig:
 
     def __post_init__(self) -> None:
         self.filling()
+        self.cohort()
         if self.source == "phantom" and self.labels is not None:
             raise ConfigError("--labels does not go with --source phantom: the phantom brings its own labels")
 
@@ -56,6 +64,20 @@ class IngestConfig:
     def out(self) -> str:
         """Where the job's summary goes."""
         return self.store
+
+    def cohort(self) -> CohortConfig:
+        """The phantom cohort.
+
+        Raises:
+            ConfigError: a number is out of range.
+        """
+        return CohortConfig(
+            studies=self.studies,
+            seed=self.seed,
+            prevalence=self.prevalence,
+            rarest=self.rarest,
+            severity=self.severity,
+        )
 
     def filling(self) -> FillConfig:
         """The settings that the store needs.

@@ -17,15 +17,15 @@ from typing import Any
 
 from molre.dicom import Pseudonymiser
 from molre.errors import ConfigError
-from molre.findings import KEYS
+from molre.findings import GROUPS, KEYS, group_of
 from molre.location import Location
 from molre.phantom import (
-    LESIONS,
     CohortConfig,
-    PhantomStudy,
+    draw_sheet,
+    entries,
+    example,
     labels_row,
     make_study,
-    montage,
     write_masks,
     write_study,
 )
@@ -33,6 +33,12 @@ from molre.sources.dicom import DicomCase, DicomFound, DicomSample, DicomSource
 from molre.sources.labels import read_labels
 from molre.volume import Grid
 
+SHOWN = tuple(
+    key
+    for group in GROUPS
+    for key in sorted((key for key in KEYS if group_of(key) == group), key=lambda key: -entries()[key].prevalence)[:2]
+)
+"""The two most frequent findings of each group; ``python -m molre.phantom`` shows all."""
 PUBLIC_KEY = b"molre phantom, nobody to protect"
 """Pseudonyms of invented patients need no secret; a fixed key makes their splits the same on every machine."""
 
@@ -46,30 +52,29 @@ class PhantomSource:
 
     Attributes:
         root: where the cohort is, or is to be, written.
-        studies: how many.
-        seed: decides every study, with its number.
-        montage: PNG that shows each finding the phantom draws, in a study that has nothing else.
+        cohort: what is drawn.
+        sheet: PNG that shows some findings of each group, each beside the same head without it.
         name: what the manifest calls the source.
     """
 
     root: Path
-    studies: int
-    seed: int
-    montage: Path
+    cohort: CohortConfig
+    sheet: Path
     name: str = "phantom"
 
     def prepare(self, spread: Callable[..., Iterator[tuple[Any, Any]]]) -> None:
-        """Write the studies that are not there yet, their labels, and the montage.
+        """Write the studies that are not there yet, their labels, and the sheet.
 
         Raises:
-            ConfigError: the root holds another cohort, or a setting is out of range.
+            ConfigError: the root holds another cohort.
         """
-        cohort = CohortConfig(studies=self.studies, seed=self.seed)
-        self._claim(cohort)
-        self._write(spread, cohort)
+        self._claim()
+        self._write(spread)
         self._write_labels()
-        if not self.montage.exists():
-            self._draw(spread, cohort)
+        if not self.sheet.exists():
+            shown = functools.partial(example, config=self.cohort)
+            drawn = dict(spread(shown, list(SHOWN)))
+            draw_sheet([drawn[key] for key in SHOWN], self.sheet)
 
     def find(self, spread: Callable[..., Iterator[tuple[Any, Any]]]) -> DicomFound:
         """The studies on disk, exactly as any DICOM archive is searched."""
@@ -88,35 +93,30 @@ class PhantomSource:
             masks=False,
         )
 
-    def _claim(self, cohort: CohortConfig) -> None:
+    def _claim(self) -> None:
         """Refuse a root with another cohort, and clear what a killed run left half written."""
         mark = Location.of(self.root / "cohort.json")
-        told = dataclasses.asdict(cohort)
+        told = dataclasses.asdict(self.cohort)
         if mark.exists() and json.loads(mark.read_bytes()) != told:
             raise ConfigError(f"{self.root} holds another phantom cohort: give another --root, or delete that folder")
         mark.write_bytes(json.dumps(told, indent=1).encode())
         for half in self.root.glob("*/.half-*"):
             shutil.rmtree(half, ignore_errors=True)
 
-    def _write(self, spread: Callable[..., Iterator[tuple[Any, Any]]], cohort: CohortConfig) -> None:
-        missing = [number for number in range(self.studies) if not _folder(self.root, "dicom", number).exists()]
-        written = self.studies - len(missing)
-        for _ in spread(functools.partial(_write_one, root=self.root, cohort=cohort), missing):
+    def _write(self, spread: Callable[..., Iterator[tuple[Any, Any]]]) -> None:
+        studies = self.cohort.studies
+        missing = [number for number in range(studies) if not _folder(self.root, "dicom", number).exists()]
+        written = studies - len(missing)
+        for _ in spread(functools.partial(_write_one, root=self.root, cohort=self.cohort), missing):
             written += 1
-            if written % 50 == 0 or written == self.studies:
-                print(f"{written} of {self.studies} phantoms written", flush=True)
-
-    def _draw(self, spread: Callable[..., Iterator[tuple[Any, Any]]], cohort: CohortConfig) -> None:
-        numbered = list(enumerate(LESIONS))
-        drawn = dict(spread(functools.partial(_alone, cohort=cohort), numbered))
-        self.montage.parent.mkdir(parents=True, exist_ok=True)
-        montage([(key, drawn[number, key]) for number, key in numbered if (number, key) in drawn], self.montage)
+            if written % 50 == 0 or written == studies:
+                print(f"{written} of {studies} phantoms written", flush=True)
 
     def _write_labels(self) -> None:
         text = io.StringIO(newline="")
         table = csv.DictWriter(text, ["study", "patient", *KEYS], lineterminator="\n", extrasaction="raise")
         table.writeheader()
-        for number in range(self.studies):
+        for number in range(self.cohort.studies):
             table.writerow(_truth(self.root, number))
         Location.of(self.root / "labels.csv").write_bytes(text.getvalue().encode())
 
@@ -127,11 +127,6 @@ def _folder(root: Path, kind: str, number: int) -> Path:
 
 def _truth(root: Path, number: int) -> Mapping[str, Any]:
     return json.loads((_folder(root, "truth", number) / "labels.json").read_bytes())
-
-
-def _alone(numbered: tuple[int, str], cohort: CohortConfig) -> PhantomStudy:
-    number, key = numbered
-    return make_study(cohort, number, force=(key,))
 
 
 def _write_one(number: int, root: Path, cohort: CohortConfig) -> None:

@@ -81,7 +81,7 @@ def _phantom(config: IngestConfig) -> Source:
     root = Location.of(config.root).local if config.root else beside / "phantom"
     if root is None:
         raise ConfigError(f"the root {config.root} is remote: the phantom is written to a local or mounted folder")
-    return PhantomSource(root=root, studies=config.studies, seed=config.seed, montage=beside / "phantom.png")
+    return PhantomSource(root=root, cohort=config.cohort(), sheet=beside / "phantom.png")
 
 
 SOURCES: dict[str, Callable[[IngestConfig], Source]] = {
