@@ -26,7 +26,7 @@ from molre.cluster import offer
 from molre.errors import ConfigError, StoreError
 from molre.location import Location
 from molre.store import MANIFEST, Store
-from molre.store.reader import digest
+from molre.store.integrity import digest
 
 FEATURES = "features.json"
 TELL_EVERY_S = 5.0

@@ -21,7 +21,7 @@ from molre.phantom.sheet import draw_sheet, example
 class SheetConfig:
     """Draw one clear example of every finding, beside the same head without it, and list the table of findings."""
 
-    out: str
+    out: str = "sheets"
     """Folder for the pictures, one a group, and the page FINDINGS.md."""
     seed: int = 0
     """Seed of the heads."""

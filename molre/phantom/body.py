@@ -8,21 +8,15 @@ import numpy as np
 from jaxtyping import Float32, Float64
 from scipy import ndimage
 
+from molre.phantom.motion import Layer, Push, Sheet, Slide
 from molre.phantom.shapes import Point, smooth_noise
+from molre.phantom.stroke import Infarct
+from molre.phantom.swelling import Swelling
 from molre.phantom.template import AZIMUTH, POLAR, template
 from molre.phantom.tissue import CSF, GREY
 
 LEFT, RIGHT = 0, 1
 """Positions of the hemispheres in per-side settings."""
-
-
-@dataclass(kw_only=True, slots=True)
-class Push:
-    """A swelling ball: tissue that was inside ``radius_mm`` now lies outside of the lesion's own share of it."""
-
-    centre: Point
-    radius_mm: float
-    share: float
 
 
 @dataclass(kw_only=True, slots=True)
@@ -44,6 +38,9 @@ class Body:
         shift_mm: displacement of the septum pellucidum, positive to the patient's left.
         claims: findings about displaced tissue that the drawn lesions bring about.
         pushes: swelling balls.
+        slides: tissue moved along a vector.
+        layers: what lies between vault and brain.
+        sheets: what lies beside the falx.
         folds_mm: distance to the nearest furrow by hemisphere and direction.
         fold_depth_mm: depth of the furrows by hemisphere and direction.
         bone: relative change of skull thickness by hemisphere and direction.
@@ -51,6 +48,11 @@ class Body:
         waves: of the gentle bending by which the head's shape and its two halves differ from the standard head's.
         phases: of the waves.
         amplitudes_mm: of the waves along (x, y, z).
+        impact: direction from the middle of the head to where a blow would meet it; the findings of one trauma lie
+            about it and opposite to it.
+        swellings: soft tissue lifted off the skull.
+        stroke_seed: of the vessel that strokes of this person occlude.
+        infarct: of hours to weeks, once a lesion has chosen it.
     """
 
     age_years: float
@@ -73,6 +75,9 @@ class Body:
     shift_mm: float = 0.0
     claims: set[str] = field(default_factory=set)
     pushes: list[Push] = field(default_factory=list)
+    slides: list[Slide] = field(default_factory=list)
+    layers: list[Layer] = field(default_factory=list)
+    sheets: list[Sheet] = field(default_factory=list)
     folds_mm: Float32[np.ndarray, "both"]
     fold_depth_mm: Float32[np.ndarray, "both"]
     bone: Float32[np.ndarray, "both"]
@@ -80,15 +85,32 @@ class Body:
     waves: Float64[np.ndarray, "waves 3"]
     phases: Float64[np.ndarray, "waves"]
     amplitudes_mm: Float64[np.ndarray, "waves 3"]
+    impact: Point = (0.0, -1.0, 0.0)
+    swellings: list[Swelling] = field(default_factory=list)
+    stroke_seed: int = 0
+    infarct: Infarct | None = None
 
     def push(self, centre: Point, radius_mm: float, share: float) -> float:
         """Let a ball swell at ``centre`` (head coordinates, mm); ``share`` 0-0.8 of its volume displaces tissue.
+
+        A negative share draws tissue towards the centre, as a scar does.
 
         Returns:
             The ball's radius in tissue coordinates, in which lesions are painted.
         """
         self.pushes.append(Push(centre=centre, radius_mm=radius_mm, share=share))
         return radius_mm * (1 - share) ** (1 / 3)
+
+    def slide(self, centre: Point, vector_mm: Point, radius_mm: float) -> None:
+        """Move the tissue about ``centre`` along a vector; the motion fades with distance and at the skull."""
+        self.slides.append(Slide(centre=centre, vector_mm=vector_mm, radius_mm=radius_mm))
+
+    def press(self, layer: Layer | Sheet) -> None:
+        """Let the brain recede from the vault, or from the falx, to make room for a collection."""
+        if isinstance(layer, Layer):
+            self.layers.append(layer)
+        else:
+            self.sheets.append(layer)
 
     def shift(self, mm: float, from_side: int) -> None:
         """Displace the midline away from a side; the largest displacement of several lesions stays."""
@@ -127,6 +149,13 @@ def _by_direction(noise: Float32[np.ndarray, "a b c"], middle: float = 19.5) -> 
     return np.concatenate(sides).astype(np.float32)
 
 
+def _impact(rng: np.random.Generator) -> Point:
+    """A random direction of a blow: any side of the head, most often about the hat brim and somewhat above it."""
+    azimuth = float(rng.uniform(-np.pi, np.pi))
+    height = float(np.clip(rng.normal(0.32, 0.28), -0.2, 0.95))
+    return float(np.cos(azimuth) * np.cos(height)), float(np.sin(azimuth) * np.cos(height)), float(np.sin(height))
+
+
 def draw_body(rng: np.random.Generator, age_years: float) -> Body:
     """A random person of an age, without findings."""
     age = age_years
@@ -161,6 +190,8 @@ def draw_body(rng: np.random.Generator, age_years: float) -> Body:
     body.age_brain(float(np.clip(0.05 + 0.35 * ripe + rng.normal(0, 0.06), 0, 0.42)))
     asymmetry = float(rng.normal(0, 0.35))
     body.ventricle_mm = [body.ventricle_mm[0] + asymmetry, body.ventricle_mm[1] - asymmetry]
+    body.impact = _impact(rng)
+    body.stroke_seed = int(rng.integers(2**31))
     return body
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -42,8 +42,15 @@ class Case:
 
     def place(self) -> str:
         """A place of the table, by its weight."""
-        names, weights = list(self.entry.places), np.array(list(self.entry.places.values()))
-        return str(names[self.rng.choice(len(names), p=weights / weights.sum())])
+        return self._by_weight(self.entry.places)
+
+    def kind(self) -> str:
+        """A form of the table, by its weight."""
+        return self._by_weight(self.entry.kinds)
+
+    def _by_weight(self, weights: Mapping[str, float]) -> str:
+        shares = np.array(list(weights.values()))
+        return list(weights)[self.rng.choice(len(shares), p=shares / shares.sum())]
 
     def side(self) -> tuple[int, int]:
         """A hemisphere: its position in per-side settings, and the sign of its x."""

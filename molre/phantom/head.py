@@ -8,12 +8,13 @@ import numpy as np
 from jaxtyping import Bool, Float32, UInt8
 
 from molre.phantom.body import NORMAL_FOLDS, Body
-from molre.phantom.displacement import displace
+from molre.phantom.displacement import displace, displaces, settle
 from molre.phantom.geometry import Geometry, mesh, refine
 from molre.phantom.lookup import lookup
 from molre.phantom.pose import Pose, to_head
 from molre.phantom.shapes import Number, Point
 from molre.phantom.standard.structures import S
+from molre.phantom.swelling import swell
 from molre.phantom.template import DISTANCES
 from molre.phantom.tissue import AIR, T
 
@@ -43,19 +44,20 @@ class Head:
     """
 
     def __init__(self, geometry: Geometry, pose: Pose, body: Body) -> None:
-        still = to_head(pose, mesh(geometry))
-        moved = displace(still, body)
-        fixed = _pixels(still, geometry)
+        fixed = _pixels(to_head(pose, mesh(geometry)), geometry)
         self.shape = fixed[0].shape
         self.fine = geometry.fine
         record = lookup(np.stack(fixed)).reshape(-1)
+        inner = record["skull"]
+        lifted, record = swell(tuple(a.reshape(-1) for a in fixed), record, body)
         self.where = np.flatnonzero(record["skin"] > DISTANCES["skin"][0] * DISTANCES["skin"][1])
         record = record[self.where]
         self.still = tuple(a.reshape(-1)[self.where] for a in fixed)
-        self.x, self.y, self.z = self.still
-        self.inner = record["skull"] * np.float32(1 / DISTANCES["skull"][1]) - np.float32(DISTANCES["skull"][0])
-        if moved is not still:
-            record = self._moved(record, [a.reshape(-1)[self.where] for a in _pixels(moved, geometry)])
+        self.x, self.y, self.z = self.still if not body.swellings else (a[self.where] for a in lifted)
+        self.inner = inner[self.where] * np.float32(1 / DISTANCES["skull"][1]) - np.float32(DISTANCES["skull"][0])
+        settle(body)
+        if displaces(body):
+            record = self._moved(record, body)
         for name, (offset, scale) in DISTANCES.items():
             setattr(self, name, record[name] * np.float32(1 / scale) - np.float32(offset))
         self.structure: UInt8[np.ndarray, "n"] = np.ascontiguousarray(record["structure"])
@@ -74,16 +76,21 @@ class Head:
     ventricle: Float32[np.ndarray, "n"]
     cistern: Float32[np.ndarray, "n"]
 
-    def _moved(self, record: np.ndarray, source: list[np.ndarray]) -> np.ndarray:
-        """Records where tissue inside the skull is that which was at ``source``; skull and all outside stay."""
+    def _moved(self, record: np.ndarray, body: Body) -> np.ndarray:
+        """Records where tissue inside the skull is that which was elsewhere; skull and all outside stay."""
         inside = np.flatnonzero(self.inner > 0)
         record = record.copy()
-        taken = lookup(np.stack([a[inside] for a in source]))
+        source = displace(np.stack([a[inside] for a in self.still]), body)
+        taken = lookup(source)
         taken["skin"] = record["skin"][inside]
+        receded = taken["skull"] <= np.uint8(DISTANCES["skull"][0] * DISTANCES["skull"][1])
+        taken["structure"][receded] = S["none"]
+        for name in ("ventricle", "cistern"):
+            taken[name][receded] = 0
         record[inside] = taken
-        self.x, self.y, self.z = (a.copy() for a in self.still)
+        self.x, self.y, self.z = (a.copy() for a in (self.x, self.y, self.z))
         for mine, theirs in zip((self.x, self.y, self.z), source, strict=True):
-            mine[inside] = theirs[inside]
+            mine[inside] = theirs
         return record
 
     def side(self, side: int) -> Where:

@@ -38,7 +38,7 @@ def _figures(entry: Entry) -> list[str]:
         figures.append(f"{entry.measure} {small:g} / {typical:g} / {large:g} mm")
     if low or high:
         figures.append(f"{low:g} to {high:g} HU")
-    for title, shares in (("places", entry.places), ("companions", entry.companions)):
+    for title, shares in (("kinds", entry.kinds), ("places", entry.places), ("companions", entry.companions)):
         if shares:
             figures.append(f"{title}: " + ", ".join(f"{key.replace('_', ' ')} {p:g}" for key, p in shares.items()))
     if entry.follows:

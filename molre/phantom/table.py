@@ -42,6 +42,7 @@ class Entry:
         size_mm: what is barely visible, typical, and large.
         measure: what ``size_mm`` measures.
         hu: lowest and highest density.
+        kinds: weight of each form that it takes.
         places: weight of each place where it is drawn.
         companions: probability of other findings given this one.
         implies: findings that are present wherever this one is, by definition.
@@ -61,6 +62,7 @@ class Entry:
     size_mm: tuple[float, float, float] = (4.0, 10.0, 20.0)
     measure: str = "radius"
     hu: tuple[float, float] = (0.0, 0.0)
+    kinds: Mapping[str, float] = field(default_factory=dict)
     places: Mapping[str, float] = field(default_factory=dict)
     companions: Mapping[str, float] = field(default_factory=dict)
     implies: tuple[str, ...] = ()

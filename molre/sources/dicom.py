@@ -21,11 +21,12 @@ from molre.dicom.naming import LEAST_LETTERS, Person, masked
 from molre.errors import ConfigError
 from molre.findings import label_vector
 from molre.location import Location
+from molre.sources.found import FoundStudies, ReadStudy
 from molre.sources.labels import Labelling, LabelTable
 from molre.sources.linkage import Link, write_linkage
 from molre.sources.reach import within_reach
 from molre.tree import Tree
-from molre.volume import Grid, Volume, resample
+from molre.volume import Grid, resample
 
 FEW_LOTS = 2
 """Lots of files that are looked at in this process: handing them to workers would take longer."""
@@ -73,38 +74,6 @@ class _Files:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class DicomSample:
-    """A study as read.
-
-    Attributes:
-        volume: of the chosen series, on the asked grid.
-        series: its pseudonym.
-        attributes: how it was acquired, why it was chosen, and what was repaired.
-    """
-
-    volume: Volume
-    series: str
-    attributes: Mapping[str, Any]
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class DicomFound:
-    """What lies under the root.
-
-    Attributes:
-        cases: studies to read.
-        refused: files that cannot be read and belong to none of them: path relative to the root, code, sentence.
-        counts: for the manifest.
-        rule: by which a study's series is chosen.
-    """
-
-    cases: tuple[DicomCase, ...]
-    refused: tuple[tuple[str, str, str], ...]
-    counts: Mapping[str, int]
-    rule: tuple[str, ...] = RULE
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
 class DicomSource:
     """A cohort as a DICOM tree.
 
@@ -128,7 +97,7 @@ class DicomSource:
     def prepare(self, spread: Callable[..., Iterator[tuple[Any, Any]]]) -> None:
         """Nothing: the files are there."""
 
-    def find(self, spread: Callable[..., Iterator[tuple[Any, Any]]]) -> DicomFound:
+    def find(self, spread: Callable[..., Iterator[tuple[Any, Any]]]) -> FoundStudies:
         """Look for studies, and match them with the labels.
 
         Raises:
@@ -154,9 +123,9 @@ class DicomSource:
             "linked_folders": gathered.links,
             "label_rows_unmatched": labelling.unmatched(),
         }
-        return DicomFound(cases=cases, refused=refused, counts=counts)
+        return FoundStudies(cases=cases, refused=refused, counts=counts, rule=RULE)
 
-    def read(self, case: DicomCase, grid: Grid) -> DicomSample:
+    def read(self, case: DicomCase, grid: Grid) -> ReadStudy:
         """The chosen series of a study, on the grid.
 
         Raises:
@@ -168,7 +137,7 @@ class DicomSource:
         with within_reach(self._tree(), names) as paths:
             series = read_study(files.at(paths))
         volume = resample(series.stack, grid)
-        return DicomSample(volume=volume, series=files.pseudonyms[series.series_uid], attributes=series.attributes)
+        return ReadStudy(volume=volume, series=files.pseudonyms[series.series_uid], attributes=series.attributes)
 
     def _tree(self) -> Tree:
         return Tree(Location.of(self.root))

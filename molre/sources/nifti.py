@@ -6,7 +6,7 @@ import functools
 import hashlib
 import re
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol
@@ -23,7 +23,7 @@ from molre.findings import label_vector
 from molre.location import Location
 from molre.nifti import read_nifti
 from molre.nifti import refusal as nifti_refusal
-from molre.sources.dicom import DicomSample
+from molre.sources.found import FoundStudies, ReadStudy
 from molre.sources.labels import Known, LabelTable, read_labels
 from molre.sources.linkage import Link, write_linkage
 from molre.sources.reach import within_reach
@@ -126,23 +126,6 @@ class NiftiCase:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class NiftiFound:
-    """What lies under the root.
-
-    Attributes:
-        cases: files to read.
-        refused: what is no study: path relative to the root, code, sentence.
-        counts: for the manifest.
-        rule: none, for a file is a series.
-    """
-
-    cases: tuple[NiftiCase, ...]
-    refused: tuple[tuple[str, str, str], ...]
-    counts: Mapping[str, int]
-    rule: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
 class NiftiSource:
     """A cohort as a tree of NIfTI files.
 
@@ -169,7 +152,7 @@ class NiftiSource:
     def prepare(self, spread: Callable[..., Iterator[tuple[Any, Any]]]) -> None:
         """Nothing: the files are there."""
 
-    def find(self, spread: Callable[..., Iterator[tuple[Any, Any]]]) -> NiftiFound:
+    def find(self, spread: Callable[..., Iterator[tuple[Any, Any]]]) -> FoundStudies:
         """Look for files by name, and match them with the labels; none is opened.
 
         Raises:
@@ -196,9 +179,9 @@ class NiftiSource:
             "label_rows_unmatched": labelling.unmatched(),
         }
         refused = tuple((shown(path), reason.code, reason.sentence) for path, reason in listing.refused)
-        return NiftiFound(cases=cases, refused=refused, counts=counts)
+        return FoundStudies(cases=cases, refused=refused, counts=counts)
 
-    def read(self, case: NiftiCase, grid: Grid) -> DicomSample:
+    def read(self, case: NiftiCase, grid: Grid) -> ReadStudy:
         """The file's volume, on the grid.
 
         Raises:
@@ -210,7 +193,7 @@ class NiftiSource:
         with within_reach(self._tree(), [case.file]) as (path,):
             scan = read_nifti(path)
         volume = resample(scan.stack, grid)
-        return DicomSample(volume=volume, series=case.series, attributes=scan.attributes)
+        return ReadStudy(volume=volume, series=case.series, attributes=scan.attributes)
 
     def _tree(self) -> Tree:
         return Tree(Location.of(self.root))

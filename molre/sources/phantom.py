@@ -29,7 +29,8 @@ from molre.phantom import (
     write_masks,
     write_study,
 )
-from molre.sources.dicom import DicomCase, DicomFound, DicomSample, DicomSource
+from molre.sources.dicom import DicomCase, DicomSource
+from molre.sources.found import FoundStudies, ReadStudy
 from molre.sources.labels import read_labels
 from molre.volume import Grid
 
@@ -76,11 +77,11 @@ class PhantomSource:
             drawn = dict(spread(shown, list(SHOWN)))
             draw_sheet([drawn[key] for key in SHOWN], self.sheet)
 
-    def find(self, spread: Callable[..., Iterator[tuple[Any, Any]]]) -> DicomFound:
+    def find(self, spread: Callable[..., Iterator[tuple[Any, Any]]]) -> FoundStudies:
         """The studies on disk, exactly as any DICOM archive is searched."""
         return self._dicom().find(spread)
 
-    def read(self, case: DicomCase, grid: Grid) -> DicomSample:
+    def read(self, case: DicomCase, grid: Grid) -> ReadStudy:
         """One study, exactly as any DICOM study is read."""
         return self._dicom().read(case, grid)
 

@@ -24,7 +24,8 @@ from molre.dicom import Pseudonymiser, StudyFiles
 from molre.errors import ConfigError
 from molre.location import Location
 from molre.sources.crosswalk import HEMORRHAGE, crossed, gathered
-from molre.sources.dicom import DicomCase, DicomFound, DicomSample, DicomSource
+from molre.sources.dicom import DicomCase, DicomSource
+from molre.sources.found import FoundStudies, ReadStudy
 from molre.sources.labels import Known, Labelling
 from molre.volume import Grid
 
@@ -101,7 +102,7 @@ class RsnaSource:
     def prepare(self, spread: Callable[..., Iterator[tuple[Any, Any]]]) -> None:
         """Nothing: the files are there."""
 
-    def find(self, spread: Callable[..., Iterator[tuple[Any, Any]]]) -> DicomFound:
+    def find(self, spread: Callable[..., Iterator[tuple[Any, Any]]]) -> FoundStudies:
         """The studies that the slices make up, with the labels of their slices.
 
         Raises:
@@ -112,7 +113,7 @@ class RsnaSource:
         counts = {**found.counts, "label_rows_contradicting": labels.contradicting}
         return dataclasses.replace(found, counts=counts)
 
-    def read(self, case: DicomCase, grid: Grid) -> DicomSample:
+    def read(self, case: DicomCase, grid: Grid) -> ReadStudy:
         """One study, exactly as any DICOM study is read."""
         return self._dicom(lambda: read_slices(self.labels)).read(case, grid)
 

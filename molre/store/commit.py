@@ -61,7 +61,6 @@ def commit(
         "studies": len(paths),
         "rows": rows,
         "rejected_studies": len(studies),
-        "rejected_files": len(found.refused),
         **found.counts,
         "rejected_codes": _tally(line.code for line in refused),
     }

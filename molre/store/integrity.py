@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -10,7 +11,6 @@ from dataclasses import dataclass
 from molre.errors import StoreError
 from molre.location import Location
 from molre.store.manifest import Manifest, Part
-from molre.store.reader import digest
 
 _REMOTE_READS = 8
 """Files hashed at once in remote storage, whose latency one stream would only wait for."""
@@ -43,7 +43,7 @@ def misfits(folder: Location, manifest: Manifest) -> list[Damage]:
     return found
 
 
-def damages(folder: Location, manifest: Manifest, tell: Callable[[int, int], None]) -> list[Damage]:
+def damages(folder: Location, manifest: Manifest, tell: Callable[[int, int], None] | None = None) -> list[Damage]:
     """Every file that is absent or not the manifest's, after reading all of them.
 
     Args:
@@ -57,7 +57,8 @@ def damages(folder: Location, manifest: Manifest, tell: Callable[[int, int], Non
     read = 0
     for file, damage in _hashed(folder, [file for file in manifest.files if file.name not in named]):
         done, read = done + 1, read + file.bytes
-        tell(done, read)
+        if tell is not None:
+            tell(done, read)
         if damage is not None:
             found.append(damage)
     return sorted(found, key=lambda damage: damage.file)
@@ -75,3 +76,19 @@ def _check(folder: Location, file: Part) -> Damage | None:
     except (StoreError, OSError) as error:
         return Damage(file=file.name, sentence=f"cannot be read ({type(error).__name__})")
     return None if same else Damage(file=file.name, sentence="is damaged: its SHA-256 is not the manifest's")
+
+
+def digest(file: Location) -> str:
+    """SHA-256 of a file, hexadecimal.
+
+    Raises:
+        StoreError: it is not there.
+    """
+    found = hashlib.sha256()
+    try:
+        with file.filesystem.open_input_stream(file.path) as stream:
+            while chunk := stream.read(1 << 22):
+                found.update(chunk)
+    except FileNotFoundError:
+        raise StoreError(f"{file} is missing: run the same ingest command again") from None
+    return found.hexdigest()

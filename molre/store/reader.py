@@ -15,6 +15,7 @@ from jaxtyping import Int, Int8, Int16, Int64
 
 from molre.errors import ConfigError, StoreError
 from molre.location import Location
+from molre.store.integrity import damages, misfits
 from molre.store.manifest import Manifest
 from molre.store.parts import LocalParts, Parts
 from molre.store.remote import RemoteParts
@@ -164,31 +165,9 @@ class Store:
         Raises:
             StoreError: a part is missing or has another content; the message names the first.
         """
-        for part in (self.manifest.index, *self.manifest.parts):
-            if digest(self._location / part.name) != part.sha256:
-                raise StoreError(f"{self.uri}/{part.name} is damaged: its SHA-256 is not the manifest's")
+        for damage in damages(self._location, self.manifest):
+            raise StoreError(f"{self.uri}/{damage.file} {damage.sentence}: run the same ingest command again")
 
     def _check_sizes(self) -> None:
-        files = (self.manifest.index, *self.manifest.parts)
-        infos = self._location.filesystem.get_file_info([(self._location / file.name).path for file in files])
-        for part, info in zip(files, infos, strict=True):
-            if not info.is_file:
-                raise StoreError(f"the store at {self.uri} lacks {part.name}: run the same ingest command again")
-            if info.size != part.bytes:
-                raise StoreError(f"{self.uri}/{part.name} has not the manifest's size: run the same ingest again")
-
-
-def digest(file: Location) -> str:
-    """SHA-256 of a file, hexadecimal.
-
-    Raises:
-        StoreError: it is not there.
-    """
-    found = hashlib.sha256()
-    try:
-        with file.filesystem.open_input_stream(file.path) as stream:
-            while chunk := stream.read(1 << 22):
-                found.update(chunk)
-    except FileNotFoundError:
-        raise StoreError(f"{file} is missing: run the same ingest command again") from None
-    return found.hexdigest()
+        for damage in misfits(self._location, self.manifest):
+            raise StoreError(f"{self.uri}/{damage.file} {damage.sentence}: run the same ingest command again")

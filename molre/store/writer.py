@@ -26,9 +26,9 @@ from pyarrow.fs import FileSelector
 
 from molre.location import Location
 from molre.store.attempts import notes
+from molre.store.integrity import digest
 from molre.store.manifest import Part
 from molre.store.parts import light_rows
-from molre.store.reader import digest
 from molre.store.schema import Row, light_schema, record_batch, schema_of
 from molre.tree import scratch
 from molre.volume import Grid

@@ -19,7 +19,8 @@ from ray import cloudpickle
 
 from molre.dicom import Pseudonymiser
 from molre.findings import KEYS
-from molre.sources.dicom import DicomSample, DicomSource
+from molre.sources.dicom import DicomSource
+from molre.sources.found import ReadStudy
 from molre.sources.labels import read_labels
 from molre.store import SPLITS, Store
 from molre.store.fill import FillConfig, fill
@@ -82,7 +83,7 @@ class Tiny(DicomSource):
     def read(self, case, grid):
         """A volume of zeros."""
         volume = Volume(hu=np.zeros(grid.shape, np.int16), affine=np.eye(4))
-        return DicomSample(volume=volume, series=case.study, attributes={"choice": "the only series"})
+        return ReadStudy(volume=volume, series=case.study, attributes={"choice": "the only series"})
 
 
 def in_process(function, items):

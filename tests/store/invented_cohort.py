@@ -72,7 +72,8 @@ class Invented:
             )
             for n in range(self.studies)
         ]  # fmt: skip
-        return InventedFound(cases, [("broken.dcm", "ENC_TRUNCATED", "the file ends early")], {"ignored_files": 3})
+        counts = {"rejected_files": 1, "ignored_files": 3}
+        return InventedFound(cases, [("broken.dcm", "ENC_TRUNCATED", "the file ends early")], counts)
 
     def read(self, case, grid):
         time.sleep(self.pause_s)

@@ -106,9 +106,9 @@ def test_incomplete_store(store):
 @pytest.mark.parametrize(
     ("damage", "told"),
     [
-        (lambda folder: (folder / "part-00001.arrow").unlink(), r"lacks part-00001.arrow"),
-        (lambda folder: next(folder.glob("index-*.arrow")).unlink(), r"lacks index-[0-9a-f]+\.arrow"),
-        (lambda folder: shutil.copy(folder / "part-00002.arrow", folder / "part-00001.arrow"), "manifest's size"),
+        (lambda folder: (folder / "part-00001.arrow").unlink(), r"part-00001.arrow is missing"),
+        (lambda folder: next(folder.glob("index-*.arrow")).unlink(), r"index-[0-9a-f]+\.arrow is missing"),
+        (lambda folder: shutil.copy(folder / "part-00002.arrow", folder / "part-00001.arrow"), "by the manifest"),
         (lambda folder: _edit(folder, schema_version=1), "schema version 1, this is 2"),
         (lambda folder: _edit(folder, vocabulary=["a", "b"]), "other findings"),
         (lambda folder: _edit(folder, grid=None), "lacks or garbles"),
