@@ -33,7 +33,7 @@ from molre.classifier import Classifier
 from molre.errors import BundleError, ConfigError, WeightsError
 from molre.findings import KEYS
 from molre.location import Location
-from molre.model_card import model_card
+from molre.model_card import is_synthetic, model_card
 from molre.volume import Grid
 
 SCHEMA = 1
@@ -64,6 +64,11 @@ class Bundle:
     def thresholds(self) -> dict[str, float]:
         """Operating point of each finding that has one."""
         return dict(self.manifest["thresholds"])
+
+    @property
+    def synthetic(self) -> bool:
+        """Whether it was trained on phantoms, so that its output means nothing of a patient."""
+        return is_synthetic(self.manifest)
 
     def predict(self, hu: Int16[Tensor, "b d h w"] | Int16[np.ndarray, "b d h w"]) -> Float[np.ndarray, "b findings"]:
         """Probability of each finding, in the order of ``molre.findings.KEYS``.

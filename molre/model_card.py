@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from typing import Any
+
+from molre.store.inspection import SYNTHETIC
 
 _TEMPLATE = """# {title}
 
 Estimates, for one series of a non-contrast head CT, the probability of each of {findings} findings.
 Made with molre {version}{commit}.
-
+{synthetic}
 ## Intended use
 
 Research: studying how a foundation model adapts to an archive of head CT, and comparing adapters on it.
@@ -59,6 +62,16 @@ Whoever passes this bundle on, or uses it, has to keep to that licence as well.
 """
 
 
+_SYNTHETIC = """
+**Trained on synthetic scans** that molre draws itself. Its output says nothing about a patient.
+"""
+
+
+def is_synthetic(manifest: Mapping[str, Any]) -> bool:
+    """Whether the bundle with this ``bundle.json`` was trained on phantoms."""
+    return bool(manifest["provenance"].get("store", {}).get("source") == SYNTHETIC)
+
+
 def model_card(manifest: dict[str, Any]) -> str:
     """The card of a bundle, as Markdown.
 
@@ -68,6 +81,7 @@ def model_card(manifest: dict[str, Any]) -> str:
     backbone, grid = manifest["backbone"], manifest["grid"]
     return _TEMPLATE.format(
         title=f"Head CT findings: {backbone['name']} with {manifest['adapter']['kind']}",
+        synthetic=_SYNTHETIC if is_synthetic(manifest) else "",
         findings=len(manifest["findings"]),
         version=manifest["molre"],
         commit=f", commit {manifest['commit']}" if manifest["commit"] else "",

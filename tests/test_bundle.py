@@ -140,10 +140,18 @@ def test_the_manifest_says_what_it_is_made_of(tmp_path):
 
 
 def test_the_card_is_plain_about_use_data_and_licence(tmp_path):
-    save_bundle(tmp_path / "bundle", trained(), grid=GRID, provenance={"store": "phantom cohort"})
+    store = {"source": "dicom", "counts": {"patients": 4711}}
+    save_bundle(tmp_path / "bundle", trained(), grid=GRID, provenance={"store": store})
     card = (tmp_path / "bundle/MODEL_CARD.md").read_text()
-    for words in ("not a medical device", "Intended use", "phantom cohort", "Licence", "6 experts of rank 2"):
+    for words in ("not a medical device", "Intended use", "4711", "Licence", "6 experts of rank 2"):
         assert words in card
+    assert "Trained on synthetic scans" not in card
+
+
+def test_a_bundle_of_phantoms_says_that_it_is_synthetic(tmp_path):
+    save_bundle(tmp_path / "bundle", trained(), grid=GRID, provenance={"store": {"source": "phantom"}})
+    assert load_bundle(tmp_path / "bundle").synthetic
+    assert "**Trained on synthetic scans**" in (tmp_path / "bundle/MODEL_CARD.md").read_text()
 
 
 def test_the_hash_stands_for_the_whole_bundle(tmp_path):

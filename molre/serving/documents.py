@@ -64,6 +64,7 @@ _MODEL: dict[str, Any] = {
         "site": {"type": "string"},
         "added_fraction": {"type": "number"},
         "grid": {"type": "string"},
+        "synthetic": {"type": "boolean", "description": "trained on synthetic scans: means nothing of a patient"},
         "intended_use": {"type": "string"},
     },
 }

@@ -60,6 +60,7 @@ def facts_of(bundle: Bundle) -> dict[str, Any]:
         "site": adapter.config.site,
         "added_fraction": adapter.added_fraction,
         "grid": bundle.grid.name,
+        "synthetic": bundle.synthetic,
         "intended_use": "research use only; not a medical device",
     }
 
