@@ -3,20 +3,31 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import cache
 
 import numpy as np
 from jaxtyping import Float32, Float64
 from scipy import ndimage
 
+from molre.phantom.cranium import Cranium, draw_cranium
+from molre.phantom.folds import Folds, draw_folds
 from molre.phantom.motion import Layer, Push, Sheet, Slide
+from molre.phantom.operation import Operation, draw_operation
 from molre.phantom.shapes import Point, smooth_noise
+from molre.phantom.standard.skull import MEAN_MM, thickness_mm
 from molre.phantom.stroke import Infarct
 from molre.phantom.swelling import Swelling
-from molre.phantom.template import AZIMUTH, POLAR, template
-from molre.phantom.tissue import CSF, GREY
+from molre.phantom.template import AZIMUTH, POLAR, directions
+from molre.phantom.texture import Texture, draw_texture
+from molre.phantom.tissue import BLOOD_HU_BY_HAEMATOCRIT, CONTRAST_HU, CSF, GREY
 
 LEFT, RIGHT = 0, 1
 """Positions of the hemispheres in per-side settings."""
+SIZE = {"F": (0.945, 0.02), "M": (0.985, 0.02)}
+"""Mean and deviation of a head's size relative to the standard one: brains of men are about a tenth larger by volume
+(Ruigrok et al. 2014, Neurosci Biobehav Rev 39:34)."""
+TORQUE_WAVES = ((1 / 40, 0.0, 0.0), (0.0, 1 / 60, 0.0))
+"""Waves by which the two halves of the head are skewed, and the midline bent."""
 
 
 @dataclass(kw_only=True, slots=True)
@@ -35,15 +46,18 @@ class Body:
         gap_mm: fluid between brain and skull.
         cistern_mm: outward shift of the walls of cisterns and of the Sylvian fissure.
         contrast: factor on the difference between grey and white matter.
+        cavum_mm: half-width of a cavum septi pellucidi, 0 in most.
+        blood_hu: blood in sinuses and arteries.
         shift_mm: displacement of the septum pellucidum, positive to the patient's left.
         claims: findings about displaced tissue that the drawn lesions bring about.
         pushes: swelling balls.
         slides: tissue moved along a vector.
         layers: what lies between vault and brain.
         sheets: what lies beside the falx.
-        folds_mm: distance to the nearest furrow by hemisphere and direction.
-        fold_depth_mm: depth of the furrows by hemisphere and direction.
+        folds: where the furrows run and how deep they are.
+        texture: the noise that makes outlines irregular.
         bone: relative change of skull thickness by hemisphere and direction.
+        cranium: sutures, sinuses, scalp.
         sex: F or M; heads of men are larger.
         waves: of the gentle bending by which the head's shape and its two halves differ from the standard head's.
         phases: of the waves.
@@ -53,6 +67,7 @@ class Body:
         swellings: soft tissue lifted off the skull.
         stroke_seed: of the vessel that strokes of this person occlude.
         infarct: of hours to weeks, once a lesion has chosen it.
+        operation: opening of the vault that all findings of an operation share.
     """
 
     age_years: float
@@ -71,16 +86,19 @@ class Body:
     pineal_calcified: bool = False
     choroid_calcified: bool = False
     third_mm: float = 0.0
-    fourth_mm: float = 0.8
+    fourth_mm: float = 0.0
+    cavum_mm: float = 0.0
+    blood_hu: float = 48.0
     shift_mm: float = 0.0
     claims: set[str] = field(default_factory=set)
     pushes: list[Push] = field(default_factory=list)
     slides: list[Slide] = field(default_factory=list)
     layers: list[Layer] = field(default_factory=list)
     sheets: list[Sheet] = field(default_factory=list)
-    folds_mm: Float32[np.ndarray, "both"]
-    fold_depth_mm: Float32[np.ndarray, "both"]
+    folds: Folds
+    texture: Texture
     bone: Float32[np.ndarray, "both"]
+    cranium: Cranium
     sex: str = "F"
     waves: Float64[np.ndarray, "waves 3"]
     phases: Float64[np.ndarray, "waves"]
@@ -89,6 +107,7 @@ class Body:
     swellings: list[Swelling] = field(default_factory=list)
     stroke_seed: int = 0
     infarct: Infarct | None = None
+    operation: Operation = field(default_factory=lambda: draw_operation(np.random.default_rng(0)))
 
     def push(self, centre: Point, radius_mm: float, share: float) -> float:
         """Let a ball swell at ``centre`` (head coordinates, mm); ``share`` 0-0.8 of its volume displaces tissue.
@@ -118,6 +137,15 @@ class Body:
         if abs(signed) > abs(self.shift_mm):
             self.shift_mm = signed
 
+    def herniate(self, side: int, mm: float) -> None:
+        """Slide the uncus of a side over the tentorium's edge, against the midbrain (Osborn's Brain, 2nd ed., 2018)."""
+        sign = -1 if side == RIGHT else 1
+        self.slide((sign * 17.0, -6.0, -18.0), (-sign * mm, 0.5 * mm, -0.2 * mm), 9.5)
+        self.slide((sign * 4.0, 4.0, -16.0), (-sign * 0.35 * mm, 0.0, 0.0), 10.0)
+        self.cistern_mm -= 0.12 * mm
+        self.ventricle_mm[1 - side] += 0.15 * mm
+        self.claims |= {"transtentorial_herniation", "sulcal_or_cisternal_effacement", "mass_effect"}
+
     def efface(self, side: int, amount: float) -> None:
         """Narrow the furrows and the ventricle of a side; ``amount`` 1 closes the furrows."""
         self.sulcus_mm[side] -= amount * (self.sulcus_mm[side] + 0.6)
@@ -127,24 +155,15 @@ class Body:
         """Set the general atrophy: wider furrows, ventricles and cisterns (de Leon et al. 1987, AJNR 8:297)."""
         self.atrophy = atrophy
         for side in (LEFT, RIGHT):
-            self.sulcus_mm[side] += 1.15 * atrophy
+            self.sulcus_mm[side] += 1.55 * atrophy
             self.ventricle_mm[side] += 3.2 * atrophy
         self.third_mm += 1.6 * atrophy
         self.gap_mm += 2.2 * atrophy
         self.cistern_mm += 1.4 * atrophy
 
 
-def _furrows(rng: np.random.Generator, wave: float) -> Float32[np.ndarray, "both"]:
-    """Distance in mm, 70 mm from the middle, to the zero set of a noise on the sphere of directions: the furrows."""
-    noise = smooth_noise(rng, (64, 64, 64), wave)
-    slope = np.sqrt(sum(g * g for g in np.gradient(noise)))
-    # The signed distance is interpolated: its absolute value would not reach zero between the noise's samples.
-    distance = np.clip(noise / (slope + np.float32(0.12 / wave)), -8, 8)
-    return np.abs(_by_direction(distance, 31.5)) * np.float32(70 / 30.5)
-
-
 def _by_direction(noise: Float32[np.ndarray, "a b c"], middle: float = 19.5) -> Float32[np.ndarray, "both"]:
-    x, y, z = template().directions * np.float32(middle - 1)
+    x, y, z = directions() * np.float32(middle - 1)
     sides = [ndimage.map_coordinates(noise, [middle + z, middle + y, middle + sx], order=1) for sx in (x, -x)]
     return np.concatenate(sides).astype(np.float32)
 
@@ -156,19 +175,31 @@ def _impact(rng: np.random.Generator) -> Point:
     return float(np.cos(azimuth) * np.cos(height)), float(np.sin(azimuth) * np.cos(height)), float(np.sin(height))
 
 
+def _thickness(noise: Float32[np.ndarray, "both"]) -> Float32[np.ndarray, "both"]:
+    """Relative thickness of the skull by direction: that of the standard skull, with a person's own share of change."""
+    return _standard_thickness() * (1 + noise) - 1
+
+
+@cache
+def _standard_thickness() -> Float32[np.ndarray, "both"]:
+    return np.tile(thickness_mm(directions()) / np.float32(MEAN_MM), 2)
+
+
 def draw_body(rng: np.random.Generator, age_years: float) -> Body:
     """A random person of an age, without findings."""
     age = age_years
     sex = "F" if rng.random() < 0.5 else "M"
     ripe = float(np.clip((age - 45) / 45, 0, 1))
-    size = float(rng.normal(0.94 if sex == "F" else 0.97, 0.022))
-    scale = (size * rng.normal(1, 0.022), size * rng.normal(1, 0.02), size * rng.normal(0.99, 0.02))
+    size = float(rng.normal(*SIZE[sex]))
+    # Broad heads are short: the cephalic index, 78 +- 4 (Bushby et al. 1992, J Med Genet 29:484), varies by the ratio.
+    broad = float(rng.normal(0, 0.028))
+    scale = (size * (1 + broad), size * (1 - 0.8 * broad), size * rng.normal(0.99, 0.02))
     body = Body(
         age_years=age,
         sex=sex,
-        waves=rng.normal(0, 1, (5, 3)) / 45,
-        phases=rng.uniform(0, 2 * np.pi, 5),
-        amplitudes_mm=rng.normal(0, 0.8, (5, 3)) * (0.7, 1.0, 0.8),
+        waves=np.vstack([rng.normal(0, 1, (5, 3)) / 45, TORQUE_WAVES]),
+        phases=np.concatenate([rng.uniform(0, 2 * np.pi, 5), [0, 0]]),
+        amplitudes_mm=np.vstack([rng.normal(0, 0.8, (5, 3)) * (0.7, 1.0, 0.8), _torque_mm(rng)]),
         atrophy=0.0,
         cerebellar_atrophy=0.0,
         scale=(float(scale[0]), float(scale[1]), float(scale[2])),
@@ -177,22 +208,45 @@ def draw_body(rng: np.random.Generator, age_years: float) -> Body:
         white_hu=0.0,
         csf_hu=float(np.clip(rng.normal(CSF, 1.2), 4, 12)),
         ventricle_mm=[0.7, 0.7],
-        sulcus_mm=[0.95, 0.95],
-        gap_mm=0.5,
+        sulcus_mm=[0.72, 0.72],
+        gap_mm=0.35,
         cistern_mm=0.0,
         pineal_calcified=bool(rng.random() < 0.25 + 0.45 * ripe),
         choroid_calcified=bool(rng.random() < 0.2 + 0.5 * ripe),
-        folds_mm=_furrows(rng, float(rng.uniform(1.15, 1.4))),
-        fold_depth_mm=np.float32(16) + 5 * _by_direction(smooth_noise(rng, (40, 40, 40), 3.0)),
-        bone=0.14 * _by_direction(smooth_noise(rng, (40, 40, 40), 5.0)),
+        folds=draw_folds(rng),
+        texture=draw_texture(rng),
+        bone=_thickness(np.float32(0.12) * _by_direction(smooth_noise(rng, (40, 40, 40), 5.0))),
+        cranium=draw_cranium(rng, age),
     )
-    body.white_hu = body.grey_hu - float(rng.uniform(10.5, 13))
-    body.age_brain(float(np.clip(0.05 + 0.35 * ripe + rng.normal(0, 0.06), 0, 0.42)))
-    asymmetry = float(rng.normal(0, 0.35))
-    body.ventricle_mm = [body.ventricle_mm[0] + asymmetry, body.ventricle_mm[1] - asymmetry]
+    body.white_hu = body.grey_hu - float(rng.uniform(*CONTRAST_HU))
+    body.age_brain(float(np.clip(0.03 + 0.35 * ripe + rng.normal(0, 0.06), 0, 0.42)))
+    _vary_fluid(rng, body)
     body.impact = _impact(rng)
     body.stroke_seed = int(rng.integers(2**31))
+    body.operation = draw_operation(rng)
     return body
+
+
+def _torque_mm(rng: np.random.Generator) -> Float64[np.ndarray, "2 3"]:
+    """Petalia: the left occipital pole reaches farther back, the right frontal one farther forwards, in most people.
+
+    Source: Toga and Thompson 2003, Nat Rev Neurosci 4:37.
+    """
+    return np.array([[0, -rng.normal(0.9, 0.9), 0], [rng.normal(0, 0.6), 0, 0]])
+
+
+def _vary_fluid(rng: np.random.Generator, body: Body) -> None:
+    """What differs between healthy people of an age: ventricles, their asymmetry, cavum septi, blood."""
+    size, asymmetry = float(rng.normal(0, 0.45)), float(rng.normal(0, 0.4))
+    body.ventricle_mm = [body.ventricle_mm[LEFT] + size + asymmetry, body.ventricle_mm[RIGHT] + size - asymmetry]
+    body.third_mm += 0.4 * size
+    body.sulcus_mm = [float(each * rng.normal(1, 0.07)) for each in body.sulcus_mm]
+    # A cavum septi pellucidi remains in some adults (Osborn's Brain, 2nd ed., 2018).
+    if rng.random() < 0.06:
+        body.cavum_mm = float(rng.uniform(0.8, 2.2))
+    first, second = BLOOD_HU_BY_HAEMATOCRIT
+    haematocrit = float(np.clip(rng.normal(41 if body.sex == "F" else 45, 3.5), 30, 54))
+    body.blood_hu = first + second * haematocrit
 
 
 NORMAL_FOLDS = POLAR * AZIMUTH

@@ -2,22 +2,35 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
+from jaxtyping import Int16
+from PIL import Image, ImageDraw
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.filewriter import dcmwrite
-from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian
+from pydicom.uid import ExplicitVRLittleEndian
 
-from molre.phantom.study import PhantomStudy, uid
+from molre.phantom.headers import (
+    SYNTHETIC,
+    dose_header,
+    image_header,
+    localizer_header,
+    set_pixels,
+    set_slice,
+)
+from molre.phantom.protocol import Kernel
+from molre.phantom.scanner import Scan
+from molre.phantom.study import PhantomStudy
 
-RESCALE_INTERCEPT = -1024
+NAMES = 1_000_000
 
 
 def write_study(study: PhantomStudy, folder: Path | str) -> None:
-    """Write one CT Image file a slice, under random names in no order.
+    """Write all series of a study, one file an image, under random names in no order.
 
-    One study in four also has a localizer, one in five a file that is not DICOM, as exports from archives do.
+    The soft axial series is always there. Which others are follows from the number of the study alone.
 
     Args:
         study: what to write.
@@ -26,70 +39,75 @@ def write_study(study: PhantomStudy, folder: Path | str) -> None:
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     rng = np.random.default_rng(int(study.study_uid.rsplit(".", 1)[1]))
-    names = [f"IM{number:05d}" for number in rng.choice(100_000, len(study.hu) + 1, replace=False)]
     suffix = ".dcm" if rng.random() < 0.6 else ""
-    header = _header(study)
-    for number, name in enumerate(names[:-1]):
-        _write(_slice(header, study, number), folder / f"{name}{suffix}")
-    if rng.random() < 0.25:
-        _write(_localizer(study), folder / f"{names[-1]}{suffix}")
-    if rng.random() < 0.2:
+    # Every name is taken once: they step through all numbers by one that shares no divisor with their count.
+    first, step = int(rng.integers(NAMES)), 10 * int(rng.integers(NAMES // 10)) + 1
+    for number, data in enumerate(_objects(study)):
+        _write(data, folder / f"IM{(first + step * number) % NAMES:06d}{suffix}")
+    if study.scan.sent.stray:
         (folder / "README.txt").write_text("exported study\n", encoding="ascii")
 
 
-def _header(study: PhantomStudy) -> Dataset:
-    """What all images of the study share (DICOM PS3.3 A.3, CT Image IOD)."""
-    data = Dataset()
-    data.SOPClassUID = CTImageStorage
-    data.StudyInstanceUID, data.SeriesInstanceUID = study.study_uid, study.series_uid
-    data.FrameOfReferenceUID = uid(int(study.study_uid.rsplit(".", 1)[1]), 3)
-    data.PatientID = data.PatientName = study.patient
-    data.PatientSex, data.PatientBirthDate = "O", ""
-    data.PatientAge = f"{int(study.age_years):03d}Y"
-    data.StudyDate = data.SeriesDate = data.ContentDate = "20200101"
-    data.StudyTime = data.SeriesTime = data.ContentTime = "120000"
-    data.AccessionNumber = data.ReferringPhysicianName = data.PositionReferenceIndicator = ""
-    data.StudyID, data.SeriesNumber, data.AcquisitionNumber = "1", 2, 1
-    data.Modality, data.Manufacturer, data.ManufacturerModelName = "CT", "molre", "phantom"
-    data.SeriesDescription, data.BodyPartExamined, data.PatientPosition = "HEAD 5MM SOFT", "HEAD", "HFS"
-    data.ImageType = ["ORIGINAL", "PRIMARY", "AXIAL"]
-    data.KVP, data.ConvolutionKernel = 120, "SOFT"
-    data.GantryDetectorTilt = f"{study.geometry.tilt_deg:.1f}"
-    data.SamplesPerPixel, data.PhotometricInterpretation = 1, "MONOCHROME2"
-    data.BitsAllocated, data.BitsStored, data.HighBit, data.PixelRepresentation = 16, 12, 11, 0
-    data.Rows, data.Columns = study.hu.shape[1:]
-    data.PixelSpacing = [f"{study.geometry.pixel_mm:.6f}"] * 2
-    cosines = (*study.geometry.row_cosine, *study.geometry.column_cosine)
-    data.ImageOrientationPatient = [f"{c:.9f}" for c in cosines]
-    data.RescaleIntercept, data.RescaleSlope, data.RescaleType = RESCALE_INTERCEPT, 1, "HU"
-    data.WindowCenter, data.WindowWidth = 40, 80
-    return data
+def _objects(study: PhantomStudy) -> Iterator[Dataset]:
+    scan, sent = study.scan, study.scan.sent
+    scanner = scan.protocol.scanner
+    _, soft, bone, thin, _ = scanner.numbers
+    yield from _axial(study, scan, scanner.soft, soft, study.hu, 60)
+    if sent.localizer:
+        yield from _localizers(study)
+    if sent.bone:
+        yield from _axial(study, scan, scanner.bone, bone, scan.reconstruct(scanner.bone), 60)
+    if scan.thin is not None:
+        yield from _axial(study, scan.thin, scanner.bone, thin, scan.thin.reconstruct(scanner.bone), 60)
+    if sent.dose:
+        yield dose_header(study, _report(study))
 
 
-def _slice(header: Dataset, study: PhantomStudy, number: int) -> Dataset:
-    header.SOPInstanceUID = f"{study.series_uid[:-4]}{number + 1000}"
-    header.InstanceNumber = len(study.hu) - number
-    position = study.geometry.positions_mm[number]
-    header.ImagePositionPatient = [f"{p:.6f}" for p in position]
-    header.SliceThickness = f"{study.geometry.thickness_mm[number]:.3f}"
-    header.SliceLocation = f"{position[2]:.3f}"
-    header.PixelData = (study.hu[number] - RESCALE_INTERCEPT).astype("<u2").tobytes()
-    return header
+def _axial(
+    study: PhantomStudy,
+    scan: Scan,
+    kernel: Kernel,
+    number: int,
+    hu: Int16[np.ndarray, "slices rows columns"],
+    start_s: float,
+) -> Iterator[Dataset]:
+    """The images of a series; one dataset is filled again and again."""
+    description = f"HEAD {float(scan.geometry.thickness_mm[-1]):.1f} {kernel.name}"
+    data = image_header(study, scan, kernel, number, description, start_s)
+    for place, image in enumerate(hu):
+        set_slice(data, study, scan.geometry, place)
+        set_pixels(data, image, scan)
+        yield data
 
 
-def _localizer(study: PhantomStudy) -> Dataset:
-    """A side view in a series of its own: the mean over columns, as a scout shows it."""
-    data = _header(study)
-    data.ImageType = ["ORIGINAL", "PRIMARY", "LOCALIZER"]
-    data.SeriesInstanceUID, data.SeriesNumber = f"{study.series_uid[:-4]}0999", 1
-    data.SOPInstanceUID, data.InstanceNumber = f"{study.series_uid[:-4]}0998", 1
-    data.SeriesDescription = "SCOUT"
-    view = np.repeat(study.hu.mean(2)[::-1], 4, axis=0).round().astype(np.int16)
-    data.Rows, data.Columns = view.shape
-    data.ImageOrientationPatient = [0, 1, 0, 0, 0, -1]
-    data.ImagePositionPatient = [f"{p:.6f}" for p in study.geometry.positions_mm[-1]]
-    data.PixelData = (np.clip(view, -1024, 3071) + 1024).astype("<u2").tobytes()
-    return data
+def _localizers(study: PhantomStudy) -> Iterator[Dataset]:
+    for number, view in enumerate(study.scan.protocol.scanner.scouts, start=1):
+        image, corner = _view(study, view)
+        yield localizer_header(study, view, image, corner, number)
+
+
+def _view(study: PhantomStudy, view: str) -> tuple[Int16[np.ndarray, "rows columns"], np.ndarray]:
+    """Means along rays from the side or the front, on square pixels, and where the first pixel lies."""
+    geometry = study.geometry
+    lateral = view == "LATERAL"
+    means = np.maximum(study.scan.hu, -1000).mean(2 if lateral else 1)
+    line = np.arange(geometry.matrix_px) * geometry.pixel_mm
+    # A tilted slice lies higher or lower towards the back.
+    height = geometry.positions_mm[:, 2, None] + (line * geometry.column_cosine[2] if lateral else line * 0)
+    top, bottom = float(height.max()), float(height.min())
+    rows = top - np.arange(0, top - bottom, geometry.pixel_mm)
+    image = [np.interp(rows, height[:, c], means[:, c], left=-1000, right=-1000) for c in range(geometry.matrix_px)]
+    corner = np.array([*geometry.positions_mm[0, :2], top])
+    return np.clip(np.rint(np.stack(image, 1) * 1.4 + 400), -1024, 3071).astype(np.int16), corner
+
+
+def _report(study: PhantomStudy) -> np.ndarray:
+    """A picture of the dose report."""
+    protocol = study.scan.protocol
+    picture = Image.new("L", (256, 128))
+    lines = [SYNTHETIC, "DOSE REPORT", f"{protocol.kvp} kV  {protocol.mas:.0f} mAs", f"{len(study.hu)} images"]
+    ImageDraw.Draw(picture).multiline_text((8, 8), "\n".join(lines), fill=255)
+    return np.asarray(picture)
 
 
 def _write(data: Dataset, path: Path) -> None:

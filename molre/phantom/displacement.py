@@ -12,7 +12,6 @@ from jaxtyping import Bool, Float32
 from molre.phantom.body import Body
 from molre.phantom.lookup import lookup
 from molre.phantom.motion import Push, Sheet, Slide, total_thickness
-from molre.phantom.template import DISTANCES
 from molre.phantom.vault import Points, Values, polar, vault_mm
 
 SEPTUM_MM = (0.0, -24.0, 10.0)
@@ -84,7 +83,7 @@ def _undo(points: Points, body: Body, drive_mm: float) -> Points:
         for _ in range(2):
             points[0] -= np.float32(drive_mm / 2) * shift_share(points)
     if body.slides or body.pushes:
-        depth = lookup(points)["skull"] * np.float32(1 / DISTANCES["skull"][1]) - np.float32(DISTANCES["skull"][0])
+        depth = lookup(points)["skull"]
         for slide in reversed(body.slides):
             _slide_back(points, depth, slide)
         for push in reversed(body.pushes):

@@ -7,18 +7,19 @@ from collections.abc import Iterable
 import numpy as np
 from jaxtyping import Bool, Float32, UInt8
 
-from molre.phantom.body import NORMAL_FOLDS, Body
+from molre.phantom.body import Body
 from molre.phantom.displacement import displace, displaces, settle
 from molre.phantom.geometry import Geometry, mesh, refine
-from molre.phantom.lookup import lookup
+from molre.phantom.lookup import Samples, lookup
 from molre.phantom.pose import Pose, to_head
 from molre.phantom.shapes import Number, Point
-from molre.phantom.standard.structures import S
+from molre.phantom.standard.structures import S, members
 from molre.phantom.swelling import swell
-from molre.phantom.template import DISTANCES
 from molre.phantom.tissue import AIR, T
 
 Where = Bool[np.ndarray, "n"]
+FAR_MM = -23.0
+"""Distance from ventricles and cisterns of what lies outside the skull."""
 
 
 class Head:
@@ -30,9 +31,12 @@ class Head:
         skull: depth of the tissue below the inner table, mm, positive inside the skull's cavity.
         inner: depth of the voxel itself below the inner table, mm; where it is positive and ``skull`` is not, the
             brain has receded.
-        skin: depth below the skin, mm, up to 27.
+        skin: depth below the skin, mm, up to 27; voxels that the skin cuts lie down to 1.2 mm outside of it.
+        facial: depth inside the bones of the face, mm.
+        inside: voxels within the inner table.
+        brain: the standard head at the tissue in these.
         ventricle, cistern: depth inside the undilated ventricles and cisterns, mm, negative outside.
-        structure: position in ``template.STRUCTURES``.
+        structure: position in ``structures.STRUCTURES``.
         noise: smooth noise of unit deviation that makes outlines irregular.
         direction: position in the per-direction maps of ``Body``.
         shape: fine slices, rows, columns.
@@ -44,25 +48,25 @@ class Head:
     """
 
     def __init__(self, geometry: Geometry, pose: Pose, body: Body) -> None:
-        fixed = _pixels(to_head(pose, mesh(geometry)), geometry)
-        self.shape = fixed[0].shape
+        pixels = _pixels(to_head(pose, mesh(geometry)), geometry)
+        self.shape = pixels[0].shape
         self.fine = geometry.fine
-        record = lookup(np.stack(fixed)).reshape(-1)
-        inner = record["skull"]
-        lifted, record = swell(tuple(a.reshape(-1) for a in fixed), record, body)
-        self.where = np.flatnonzero(record["skin"] > DISTANCES["skin"][0] * DISTANCES["skin"][1])
-        record = record[self.where]
-        self.still = tuple(a.reshape(-1)[self.where] for a in fixed)
-        self.x, self.y, self.z = self.still if not body.swellings else (a[self.where] for a in lifted)
-        self.inner = inner[self.where] * np.float32(1 / DISTANCES["skull"][1]) - np.float32(DISTANCES["skull"][0])
+        fixed = tuple(a.reshape(-1) for a in pixels)
+        lifted = swell(fixed, body.swellings, body.skull_mm, body.bone)
+        samples = lookup(lifted)
+        self.where = np.flatnonzero(samples["near"])
+        samples = samples.subset(self.where)
+        self.still = tuple(a[self.where] for a in fixed)
+        self.x, self.y, self.z = samples.points
+        self.skin, self.skull, self.facial = samples["skin"], samples["skull"], samples["facial"]
+        self.structure: UInt8[np.ndarray, "n"] = samples["structure"]
+        self.direction = samples["direction"]
+        self.inner = lookup(self.still)["skull"] if body.swellings else self.skull
+        self.inside = np.flatnonzero(self.inner > 0)
         settle(body)
-        if displaces(body):
-            record = self._moved(record, body)
-        for name, (offset, scale) in DISTANCES.items():
-            setattr(self, name, record[name] * np.float32(1 / scale) - np.float32(offset))
-        self.structure: UInt8[np.ndarray, "n"] = np.ascontiguousarray(record["structure"])
-        self.noise = record["noise"] * np.float32(1 / 42) - np.float32(128 / 42)
-        self.direction = record["direction"] + (self.x < 0) * np.int32(NORMAL_FOLDS)
+        self.brain = self._moved(body) if displaces(body) else samples.subset(self.inside)
+        self._take_brain()
+        self.noise = body.texture.at((self.x, self.y, self.z))
         self.body = body
         self.hu: Float32[np.ndarray, "n"] = np.full(len(self.where), AIR, np.float32)
         self.tissue = np.full(len(self.where), T["air"], np.uint8)
@@ -71,38 +75,36 @@ class Head:
         self.marks: dict[str, list[np.ndarray]] = {}
 
     still: tuple[Float32[np.ndarray, "n"], Float32[np.ndarray, "n"], Float32[np.ndarray, "n"]]
-    skin: Float32[np.ndarray, "n"]
-    skull: Float32[np.ndarray, "n"]
     ventricle: Float32[np.ndarray, "n"]
     cistern: Float32[np.ndarray, "n"]
 
-    def _moved(self, record: np.ndarray, body: Body) -> np.ndarray:
-        """Records where tissue inside the skull is that which was elsewhere; skull and all outside stay."""
-        inside = np.flatnonzero(self.inner > 0)
-        record = record.copy()
-        source = displace(np.stack([a[inside] for a in self.still]), body)
-        taken = lookup(source)
-        taken["skin"] = record["skin"][inside]
-        receded = taken["skull"] <= np.uint8(DISTANCES["skull"][0] * DISTANCES["skull"][1])
-        taken["structure"][receded] = S["none"]
-        for name in ("ventricle", "cistern"):
-            taken[name][receded] = 0
-        record[inside] = taken
+    def _moved(self, body: Body) -> Samples:
+        """What lies inside the skull where it has moved; skull and all outside stay."""
+        source = displace(np.stack([a[self.inside] for a in self.still]), body)
+        brain = lookup(tuple(source))
         self.x, self.y, self.z = (a.copy() for a in (self.x, self.y, self.z))
         for mine, theirs in zip((self.x, self.y, self.z), source, strict=True):
-            mine[inside] = theirs
-        return record
+            mine[self.inside] = theirs
+        self.skull, self.structure = self.skull.copy(), self.structure.copy()
+        self.skull[self.inside] = brain["skull"]
+        self.structure[self.inside] = np.where(self.skull[self.inside] > 0, brain["structure"], S["none"])
+        return brain
+
+    def _take_brain(self) -> None:
+        """Distances to what lies inside the skull; outside of it, and where the brain has receded, they are large."""
+        receded = self.skull[self.inside] <= 0
+        for name in ("ventricle", "cistern"):
+            distance = np.full(len(self.where), FAR_MM, np.float32)
+            distance[self.inside] = np.where(receded, np.float32(FAR_MM), self.brain[name])
+            setattr(self, name, distance)
 
     def side(self, side: int) -> Where:
         """Voxels of the patient's left (0) or right (1) half."""
         return self.x > 0 if side == 0 else self.x < 0
 
     def at(self, *names: str) -> Where:
-        """Voxels of the named structures."""
-        found = self.structure == S[names[0]]
-        for name in names[1:]:
-            found |= self.structure == S[name]
-        return found
+        """Voxels of the named structures, or groups of them (``structures.GROUPS``)."""
+        return members(*names).take(self.structure)
 
     def tissue_is(self, *names: str) -> Where:
         """Voxels of the named tissues as painted so far."""

@@ -53,7 +53,7 @@ class Layer:
         power: 2 for a lens, 3 and more for a crescent.
         side: sign of x of the hemisphere whose falx bounds it; 0 where it may cross the midline.
         ripple: uneven thickness: share of the thickness, waves a radian, phase.
-        floor: lies above the tentorium and the skull base; or beneath the tentorium.
+        above: lies above the tentorium and the skull base; else beneath the tentorium.
     """
 
     towards: Point

@@ -145,22 +145,43 @@ def _target(config: CohortConfig, entry: Entry) -> float:
 def base_rate(config: CohortConfig, key: str) -> float:
     """How often a finding has to come about by itself, so that with what other findings bring it is as common as told.
 
-    Were findings independent, ``1 - (1 - base) prod(1 - prevalence_j * companion_jk)`` would be the prevalence.
+    Causes are independent: ``1 - prod(1 - base_j * brought_jk)`` over all causes is to be the prevalence, where
+    ``brought`` is how likely a cause ends in a finding, by whatever companions. What persists adds up over a patient's
+    studies, and comes about that much less often. What companions bring more often than told has no cause of its own.
     """
     return _base_rates(config)[key]
 
 
 @cache
 def _base_rates(config: CohortConfig) -> dict[str, float]:
-    targets = {key: _target(config, entry) for key, entry in entries().items()}
-    rates = {}
-    for key in LESIONS:
-        without = 1.0
-        for other, entry in entries().items():
-            brought = 1.0 if key in implied_by(other) and other != key else entry.companions.get(key, 0.0)
-            without *= 1 - targets[other] * brought
-        rates[key] = max(0.0, 1 - (1 - targets[key]) / without)
-    return rates
+    keys, brought = list(LESIONS), _brought()
+    targets = np.array([_target(config, entries()[key]) for key in keys])
+    targets /= [_studies_behind() if entries()[key].persists else 1.0 for key in keys]
+    rates = targets.copy()
+    for _ in range(20):
+        for k in range(len(keys)):
+            others = np.delete(1 - rates * brought[:, k], k)
+            rates[k] = max(0.0, 1 - (1 - targets[k]) / others.prod())
+    return dict(zip(keys, rates.tolist(), strict=True))
+
+
+@cache
+def _brought() -> Float64[np.ndarray, "causes findings"]:
+    """Probability that each lesion, coming about by itself, ends in each being drawn or implied."""
+    keys = list(LESIONS)
+    step = np.array([[entries()[cause].companions.get(key, 0.0) for key in keys] for cause in keys])
+    implied = np.array([[float(key in implied_by(cause)) for key in keys] for cause in keys])
+    drawn = np.eye(len(keys))
+    for _ in range(6):
+        drawn = 1 - np.prod(1 - drawn[:, :, None] * step, axis=1)
+        np.fill_diagonal(drawn, 1.0)
+    return 1 - np.prod(1 - drawn[:, :, None] * implied, axis=1)
+
+
+def _studies_behind() -> float:
+    """Studies of a patient up to and with one, on average over studies."""
+    behind = {shares: sum(n * (n + 1) / 2 for n in shares) / BLOCK for shares in VISITS}
+    return sum(weight * behind[shares] for shares, weight in VISITS.items())
 
 
 @cache

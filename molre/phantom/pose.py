@@ -30,8 +30,11 @@ def _rotation(yaw: float, roll: float, pitch: float) -> Float64[np.ndarray, "3 3
 
 
 def draw_pose(rng: np.random.Generator, body: Body, tilt_deg: float) -> Pose:
-    """A random way of lying: slices run along the orbitomeatal line, some 8 degrees steeper than the head's axes."""
-    pitch = np.deg2rad(float(rng.normal(7, 4)) - tilt_deg)
+    """A random way of lying: slices run along the orbitomeatal line, some 8 degrees steeper than the head's axes.
+
+    Where the gantry stays upright, the chin decides, and slices run less alike.
+    """
+    pitch = np.deg2rad(float(rng.normal(7, 4 if tilt_deg else 5.5)) - tilt_deg)
     yaw, roll = np.deg2rad(rng.normal(0, 3.0, 2))
     return Pose(
         rotation=_rotation(float(yaw), float(roll), -float(pitch)),

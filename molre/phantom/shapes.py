@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import reduce
 from itertools import pairwise
 
 import numpy as np
@@ -50,6 +51,39 @@ def tube(at: Coordinates, points: Sequence[tuple[Number, Number, Number, Number]
     """Distance to the surface of a bent rod through (x, y, z, radius) points."""
     pieces = [capsule(at, a[:3], b[:3], a[3], b[3]) for a, b in pairwise(points)]
     return np.maximum.reduce(pieces)
+
+
+def join(*solids: Field) -> Field:
+    """Any of the solids."""
+    return reduce(np.maximum, solids).astype(np.float32)
+
+
+def meet(*solids: Field) -> Field:
+    """What all of the solids share."""
+    return reduce(np.minimum, solids).astype(np.float32)
+
+
+def box(at: Coordinates, low: Point, high: Point) -> tuple[slice, slice, slice]:
+    """The part of a sparse (z, y, x) grid between two corners."""
+    x, y, z = (
+        slice(*(int(i) for i in np.searchsorted(axis.reshape(-1), edges)))
+        for axis, *edges in zip(at, low, high, strict=True)
+    )
+    return z, y, x
+
+
+def cut(at: Coordinates, part: tuple[slice, slice, slice]) -> Coordinates:
+    """The coordinates of a part of a sparse grid."""
+    z, y, x = part
+    return at[0][:, :, x], at[1][:, y], at[2][z]
+
+
+def within(at: Coordinates, low: Point, high: Point, solid: Callable[[Coordinates], Field]) -> Field:
+    """Distance to a solid, worked out between two corners of a sparse grid only; -30 mm elsewhere."""
+    part = box(at, low, high)
+    whole = np.full(np.broadcast_shapes(*(a.shape for a in at)), -30, np.float32)
+    whole[part] = solid(cut(at, part))
+    return whole
 
 
 def union(first: Field, second: Field, blend_mm: Number) -> Field:

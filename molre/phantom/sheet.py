@@ -22,6 +22,7 @@ FIELD_MM, CLOSE_MM = 210.0, 110.0
 SMALL_MM = 42.0
 """Extent below which a finding is shown close up."""
 TILE_PX, CAPTION_PX = 230, 20
+NOTE = "Synthetic: drawn by molre, no patient. Left with the finding, right the same head without it."
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -81,9 +82,10 @@ def draw_sheet(examples: Sequence[Example], path: Path | str, pairs: int = 3) ->
     """
     rows = -(-len(examples) // pairs)
     high, wide = TILE_PX + CAPTION_PX, 2 * TILE_PX + 12
-    sheet = Image.new("L", (pairs * wide, rows * high), 0)
+    sheet = Image.new("L", (pairs * wide, rows * high + CAPTION_PX), 0)
     pen = ImageDraw.Draw(sheet)
     font = ImageFont.load_default(12)
+    pen.text((4, rows * high + 2), NOTE, fill=150, font=font)
     for place, shown in enumerate(examples):
         left, top = place % pairs * wide, place // pairs * high
         sheet.paste(Image.fromarray(shown.ill), (left, top))

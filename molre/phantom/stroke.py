@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import numpy as np
-from jaxtyping import Float64
+from molre.phantom.ripple import Ripple
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -17,16 +16,14 @@ class Infarct:
         side: LEFT or RIGHT.
         middle: point about which it lies, x positive on either side.
         extent_mm: along the cortex, or across where it is round.
-        waves: of the bending of its margin, 1/mm.
-        phases: of the waves.
+        ripple: bending of its margin.
     """
 
     territory: str
     side: int
     middle: tuple[float, float, float]
     extent_mm: float
-    waves: Float64[np.ndarray, "waves 3"]
-    phases: Float64[np.ndarray, "waves"]
+    ripple: Ripple
 
     @property
     def sign(self) -> int:

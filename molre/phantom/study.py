@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -20,7 +21,9 @@ from molre.phantom.lesions import LESIONS, LOOKALIKES, Lesion, mark_effects
 from molre.phantom.normal import fill
 from molre.phantom.plan import Plan, Planned, forced_plan, make_plan
 from molre.phantom.pose import draw_pose
+from molre.phantom.protocol import draw_protocol
 from molre.phantom.table import Entry, entries, implied_by, mimics
+from molre.phantom.visits import moment_of
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -31,7 +34,8 @@ class PhantomStudy:
         index: number of the study in its cohort.
         patient: ``PHANTOM-000123``; a patient may have several studies.
         study_uid: StudyInstanceUID.
-        series_uid: SeriesInstanceUID.
+        series_uid: SeriesInstanceUID of the soft axial series.
+        moment: when the patient was scanned.
         age_years: the person's age.
         sex: F or M.
         hu: acquired slices from feet to head.
@@ -40,6 +44,7 @@ class PhantomStudy:
             a finding that was neither drawn nor follows is truly absent.
         masks: voxels of each present finding.
         tissue: position in ``TISSUES`` of every voxel.
+        scan: from which the scanner reconstructs other series.
         shift_mm: displacement of the septum pellucidum, positive to the patient's left.
     """
 
@@ -47,6 +52,7 @@ class PhantomStudy:
     patient: str
     study_uid: str
     series_uid: str
+    moment: datetime.datetime
     age_years: float
     sex: str
     hu: Int16[np.ndarray, "slices rows columns"]
@@ -54,6 +60,7 @@ class PhantomStudy:
     labels: dict[str, int]
     masks: dict[str, Bool[np.ndarray, "slices rows columns"]]
     tissue: UInt8[np.ndarray, "slices rows columns"]
+    scan: scanner.Scan
     shift_mm: float
 
 
@@ -90,16 +97,17 @@ def make_study(
         if key not in KEYS:
             raise ConfigError(f"unknown finding {key!r}: the keys are listed in molre/findings.csv")
     plan = make_plan(config, index) if force is None else forced_plan(config, index, force, severity, age_years)
-    scan, noise = (np.random.default_rng([config.seed, index, part]) for part in (8, 9))
+    scan = np.random.default_rng([config.seed, index, 8])
     body = draw_body(np.random.default_rng([config.seed, plan.patient, 10]), plan.age_years)
     painters = [*_begun(plan.mimics, LOOKALIKES, mimics(), body), *_begun(plan.findings, LESIONS, entries(), body)]
-    geometry = draw_geometry(scan, config, body)
+    protocol = draw_protocol(scan, config)
+    geometry = draw_geometry(scan, protocol, config, body)
     head = Head(geometry, draw_pose(scan, body, geometry.tilt_deg), body)
     fill(head)
     for painter in painters:
         painter(head)
     mark_effects(head)
-    return _finish(config, index, plan, head, geometry, noise)
+    return _finish(config, index, plan, head, scanner.acquire(head, geometry, protocol, config, (config.seed, index)))
 
 
 def _begun(
@@ -114,19 +122,19 @@ def _begun(
     ]
 
 
-def _finish(
-    config: CohortConfig, index: int, plan: Plan, head: Head, geometry: Geometry, noise: np.random.Generator
-) -> PhantomStudy:
+def _finish(config: CohortConfig, index: int, plan: Plan, head: Head, scan: scanner.Scan) -> PhantomStudy:
     masks = _masks(head, {one.key for one in plan.findings} | head.body.claims)
     return PhantomStudy(
         index=index,
         patient=f"PHANTOM-{plan.patient:06d}",
         study_uid=uid(config.seed, index, 1),
         series_uid=uid(config.seed, index, 2),
+        moment=moment_of(config, index, plan),
         age_years=plan.age_years,
         sex=head.body.sex,
-        hu=scanner.acquire(head, config, noise),
-        geometry=geometry,
+        hu=scan.reconstruct(scan.protocol.scanner.soft),
+        geometry=scan.geometry,
+        scan=scan,
         labels={key: int(key in masks) for key in KEYS},
         masks=masks,
         tissue=scanner.acquired_tissue(head),

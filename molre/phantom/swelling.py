@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float32, Int64, Shaped
+from jaxtyping import Float32, Int64
 
 from molre.phantom.lookup import lookup
 from molre.phantom.shapes import Coordinates, Point
-from molre.phantom.template import AZIMUTH, CENTRE_MM, DISTANCES, POLAR
+from molre.phantom.template import CENTRE_MM
 
 EDGE = 0.08
 """Share of a swelling's height below which nothing is moved."""
@@ -69,34 +69,25 @@ def _across(outwards: Point) -> tuple[np.ndarray, np.ndarray]:
 
 
 def swell(
-    still: Coordinates,
-    record: Shaped[np.ndarray, "n"],
-    swellings: list[Swelling],
-    skull_mm: float,
-    bone: Float32[np.ndarray, "both"],
-) -> tuple[Coordinates, Shaped[np.ndarray, "n"]]:
-    """Where tissue outside the skull was before it was lifted, and what it is.
+    still: Coordinates, swellings: list[Swelling], skull_mm: float, bone: Float32[np.ndarray, "both"]
+) -> Coordinates:
+    """Where the tissue outside the skull that now lies in each voxel was before it was lifted.
 
     Args:
         still: coordinates of all voxels.
-        record: what the standard head holds there.
         swellings: in the order in which they arose.
         skull_mm: mean thickness of the vault.
         bone: relative change of the thickness by hemisphere and direction.
-
-    Returns:
-        Coordinates and records of the tissue that now lies in each voxel.
     """
     if not swellings:
-        return still, record
+        return still
     x, y, z = (a.copy() for a in still)
-    record = record.copy()
     for one in swellings:
         index = _around(one, (x, y, z))
         at = (x[index], y[index], z[index])
-        direction = record["direction"][index] + (at[0] < 0) * np.int32(POLAR * AZIMUTH)
-        inner = record["skull"][index] / np.float32(DISTANCES["skull"][1]) - np.float32(DISTANCES["skull"][0])
-        above = one.above_base_mm(at, -inner - np.float32(skull_mm) * (1 + bone[direction]))
+        found = lookup(at)
+        inner = found["skull"]
+        above = one.above_base_mm(at, -inner - np.float32(skull_mm) * (1 + bone[found["direction"]]))
         height = one.local_height_mm(at)
         run = np.maximum(np.float32(one.run_mm), height)
         moved = height * np.clip(above / np.maximum(run, np.float32(1e-3)), 0, 1) * (inner < -1)
@@ -106,8 +97,7 @@ def swell(
             source = _towards_skull([a[there] for a in at], moved[there])
         for mine, theirs in zip((x, y, z), source, strict=True):
             mine[index[there]] = theirs
-        record[index[there]] = lookup(np.stack(source))
-    return (x, y, z), record
+    return x, y, z
 
 
 def _towards_skull(at: list[np.ndarray], by_mm: np.ndarray) -> list[np.ndarray]:

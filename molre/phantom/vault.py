@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Float32
 from scipy import ndimage
 
-from molre.phantom.template import CENTRE_MM, DISTANCES, LOW_MM, RECORD, SHAPE, STEP_MM, template
+from molre.phantom.template import CENTRE_MM, LOW_MM, STEP_MM, depth_grid
 
 SIDE = 640
 """Samples a side of the map of directions, 0.3 mm of the vault each."""
@@ -48,8 +48,7 @@ def _map() -> Float32[np.ndarray, "directions"]:
 
 def _traced(unit: Points) -> Values:
     """March outwards until the depth below the inner table falls to none."""
-    offset, scale = DISTANCES["skull"]
-    depth = template().packed.view(RECORD)["skull"].reshape(SHAPE) / np.float32(scale) - np.float32(offset)
+    depth = depth_grid("skull")
     steps = np.arange(15, 110, 0.8, dtype=np.float32)
     reach = np.full(unit.shape[1], steps[-1], np.float32)
     open_still, before = np.ones(unit.shape[1], bool), np.full(unit.shape[1], 9, np.float32)

@@ -97,7 +97,7 @@ class PhantomSource:
     def _claim(self) -> None:
         """Refuse a root with another cohort, and clear what a killed run left half written."""
         mark = Location.of(self.root / "cohort.json")
-        told = dataclasses.asdict(self.cohort)
+        told = json.loads(json.dumps(dataclasses.asdict(self.cohort)))
         if mark.exists() and json.loads(mark.read_bytes()) != told:
             raise ConfigError(f"{self.root} holds another phantom cohort: give another --root, or delete that folder")
         mark.write_bytes(json.dumps(told, indent=1).encode())

@@ -1,33 +1,66 @@
-"""What follows from displaced tissue: shift, mass effect, closed furrows, tense ventricles."""
+"""What follows from displaced tissue: shift, mass effect, herniation, closed furrows, tense ventricles."""
 
 from __future__ import annotations
 
 import numpy as np
+from jaxtyping import Float32
 
-from molre.phantom.displacement import shift_share
 from molre.phantom.head import Head
+
+VENTRICULAR = ("obstructive_hydrocephalus", "ventriculomegaly_or_communicating_hydrocephalus")
 
 
 def mark_effects(head: Head) -> None:
-    """Mark what displaced tissue shows: shifted midline, mass effect, closed furrows, tense ventricles."""
-    claims, body = head.body.claims, head.body
-    if "midline_shift" in claims:
-        midline = head.at("midline", "callosum", "sella") & (np.abs(head.x) < 2.0)
-        midline |= (np.abs(head.x) < 2.0) & (head.skull > 20) & (head.z > -5)
-        share = shift_share(np.stack([head.x, head.y, head.z]).astype(np.float64))
-        head.mark(np.flatnonzero(midline & (share > 0.5)), ["midline_shift", "subfalcine_herniation"])
-    if "mass_effect" in claims:
-        pressed = -body.shift_mm if body.shift_mm else 0.0
-        half = head.x > 0 if pressed > 0 else head.x < 0
-        near = (head.skull > 10) & (head.skull < 23) & (head.z > -5) & (head.z < 40)
-        head.mark(np.flatnonzero(near & half), ["mass_effect"])
+    """Mark the voxels in which a reader sees what the displaced tissue brings about."""
+    claims = head.body.claims
+    if claims & {"midline_shift", "mass_effect", "transtentorial_herniation"}:
+        _mark_moved(head)
     if "sulcal_or_cisternal_effacement" in claims:
-        closed = int(np.argmin(body.sulcus_mm))
-        shallow = head.side(closed) if body.sulcus_mm[0] != body.sulcus_mm[1] else np.ones(len(head.x), bool)
-        head.mark(
-            np.flatnonzero(shallow & head.tissue_is("grey") & (head.skull > 0) & (head.skull < 12) & (head.z > -5)),
-            ["sulcal_or_cisternal_effacement"],
-        )
-    for key in ("obstructive_hydrocephalus", "ventriculomegaly_or_communicating_hydrocephalus"):
+        _mark_closed(head)
+    for key in VENTRICULAR:
         if key in claims:
             head.mark(np.flatnonzero(head.ventricular), [key])
+
+
+def _mark_moved(head: Head) -> None:
+    claims, shift = head.body.claims, head.body.shift_mm / head.body.scale[0]
+    brain = np.flatnonzero((head.skull > 0) & (head.inner > 0) & head.tissue_is("grey", "white", "csf", "dura"))
+    moved = [a[brain] - b[brain] for a, b in zip(head.still, (head.x, head.y, head.z), strict=True)]
+    if "midline_shift" in claims:
+        septal = (np.abs(head.x[brain]) < 2.5) & (moved[0] * np.sign(shift) > 0.6 * abs(shift))
+        head.mark(brain[septal & (head.z[brain] > -10)], ["midline_shift"])
+    if "subfalcine_herniation" in claims:
+        # Brain of the mass's side that has come to lie beyond the middle, beneath the falx.
+        crossed = (head.x[brain] * shift < 0) & (head.still[0][brain] * shift > 0) & (head.z[brain] > 8)
+        head.mark(brain[crossed & (np.abs(head.x[brain]) < 12)], ["subfalcine_herniation"])
+    distance = np.sqrt(sum(m * m for m in moved))
+    if "transtentorial_herniation" in claims:
+        head.mark(brain[_notch(head, brain) & (distance > 2.5)], ["transtentorial_herniation"])
+    if "mass_effect" in claims:
+        _mark_pressed(head, brain, distance.astype(np.float32))
+
+
+def _notch(head: Head, brain: np.ndarray) -> np.ndarray:
+    """Inner temporal lobe and midbrain about the tentorial notch."""
+    x, y, z = np.abs(head.x[brain]), head.y[brain], head.z[brain]
+    return (x < 26) & (y > -24) & (y < 22) & (z > -30) & (z < -4) & ~head.at("cerebellum")[brain]
+
+
+def _mark_pressed(head: Head, brain: np.ndarray, moved_mm: Float32[np.ndarray, "m"]) -> None:
+    """Displaced brain; where none has moved far, that beneath the closed furrows."""
+    far = moved_mm > 3.0
+    if not far.any():
+        far = head.side(_closed(head))[brain] & (head.skull[brain] < 20) & (head.z[brain] > -10)
+    head.mark(brain[far], ["mass_effect"])
+
+
+def _closed(head: Head) -> int:
+    return int(np.argmin(head.body.sulcus_mm))
+
+
+def _mark_closed(head: Head) -> None:
+    body = head.body
+    shallow = (head.skull > 0) & (head.skull < 12) & (head.z > -5) & head.tissue_is("grey")
+    if abs(body.sulcus_mm[0] - body.sulcus_mm[1]) > 0.2:
+        shallow &= head.side(_closed(head))
+    head.mark(np.flatnonzero(shallow), ["sulcal_or_cisternal_effacement"])

@@ -4,6 +4,7 @@ To draw an infarct, or to find the one that another lesion of the study has draw
 
     infarct = fresh_infarct(case)            # before tissue is laid out; keeps it in case.body.infarct
     index, depth_mm = infarct_depth(head, infarct)    # voxels of the region and their depth in the infarct, negative outside
+    closed = close_furrows(head, infarct, share=0.6) # swelling, before it darkens
     darken(head, infarct, hu=21.0, amount=0.8, keys=["acute_infarct"])
 """
 
@@ -18,10 +19,14 @@ from molre.phantom.body import LEFT, RIGHT, Body
 from molre.phantom.case import Case
 from molre.phantom.head import Head
 from molre.phantom.lesions.territory import TERRITORIES, Territory
+from molre.phantom.ripple import draw_ripple
 from molre.phantom.shapes import Coordinates, Field, ramp
 from molre.phantom.stroke import Infarct
 from molre.phantom.table import entries
 from molre.phantom.tissue import T
+
+LEAST_MM = 9.0
+"""Extent below which an infarct of an artery's territory is not drawn."""
 
 
 def infarct_depth(
@@ -31,19 +36,13 @@ def infarct_depth(
     territory = TERRITORIES[infarct.territory]
     index = _near(head, infarct, territory)
     at = (head.x[index] * np.float32(infarct.sign), head.y[index], head.z[index])
-    depth = np.minimum(territory.inside(at), _reach(at, infarct, territory)) + ripple(at, infarct) + head.noise[index]
+    bend = np.float32(min(2.1, 0.08 * infarct.extent_mm))
+    depth = np.minimum(territory.inside(at), _reach(at, infarct, territory)) + bend * infarct.ripple(at)
+    depth += head.noise[index]
     # However its margin is bent, an infarct does not cross the midline.
     depth = np.minimum(depth, at[0] * np.float32(2) - 1)
     close = depth > -beyond_mm
     return index[close], depth[close].astype(np.float32)
-
-
-def ripple(at: Coordinates, infarct: Infarct) -> Field:
-    """Outward shift of an infarct's margin, mm: gyri that are spared or included."""
-    total = np.zeros_like(at[0])
-    for wave, phase in zip(infarct.waves, infarct.phases, strict=True):
-        total += np.sin(sum(a * np.float32(w) for a, w in zip(at, wave, strict=True)) + np.float32(phase))
-    return total * np.float32(min(1.3, 0.05 * infarct.extent_mm))
 
 
 def _near(head: Head, infarct: Infarct, territory: Territory) -> np.ndarray:
@@ -77,10 +76,8 @@ def draw_infarct(rng: np.random.Generator, side: int, territory: str, extent_mm:
     """An infarct of a territory, anywhere within it."""
     told = TERRITORIES[territory]
     middle = rng.uniform(told.low, told.high)
-    waves = rng.normal(0, 1, (5, 3))
-    waves *= (2 * np.pi / rng.uniform(14, 42, 5) / np.linalg.norm(waves, axis=1))[:, None]
     return Infarct(territory=territory, side=side, middle=(float(middle[0]), float(middle[1]), float(middle[2])),
-                   extent_mm=min(extent_mm, told.widest_mm), waves=waves, phases=rng.uniform(0, 2 * np.pi, 5))  # fmt: skip
+                   extent_mm=min(extent_mm, told.widest_mm), ripple=draw_ripple(rng, 14, 42))  # fmt: skip
 
 
 def stroke_of(body: Body) -> tuple[str, int]:
@@ -101,6 +98,23 @@ def _places() -> tuple[list[str], Float64[np.ndarray, "n"]]:
     return list(places), weights / weights.sum()
 
 
+def proportionate_mm(case: Case) -> float:
+    """Extent by severity of an infarct in the territory of this person's stroke."""
+    return _extent_mm(case, stroke_of(case.body)[0])
+
+
+def _extent_mm(case: Case, territory: str) -> float:
+    share = case.size_mm() / case.entry.size_mm[2]
+    return max(LEAST_MM, share * 1.05 * TERRITORIES[territory].widest_mm)
+
+
+def old_infarct(case: Case) -> Infarct:
+    """An infarct of years ago: on the side that this person's fresh stroke spares, anywhere in a place of the table."""
+    territory = case.place()
+    side = RIGHT if stroke_of(case.body)[1] == LEFT else LEFT
+    return draw_infarct(case.rng, side, territory, _extent_mm(case, territory))
+
+
 def fresh_infarct(case: Case, extent_mm: float | None = None) -> Infarct:
     """The study's infarct of hours to weeks: the one another lesion has chosen, or one chosen here.
 
@@ -111,15 +125,17 @@ def fresh_infarct(case: Case, extent_mm: float | None = None) -> Infarct:
     if case.body.infarct is None:
         territory, side = stroke_of(case.body)
         if extent_mm is None:
-            extent_mm = float(np.interp(case.severity, (0, 0.5, 1), entries()["acute_infarct"].size_mm))
+            size_mm = entries()["acute_infarct"].size_mm
+            share = float(np.interp(case.severity, (0, 0.5, 1), size_mm)) / size_mm[2]
+            extent_mm = max(LEAST_MM, share * TERRITORIES[territory].widest_mm)
         case.body.infarct = draw_infarct(case.rng, side, territory, extent_mm)
     return case.body.infarct
 
 
 def darken(
-    head: Head, infarct: Infarct, hu: float, amount: float, keys: list[str], soft_mm: float = 4.0, closing: float = 0.0
+    head: Head, infarct: Infarct, hu: float, amount: float, keys: list[str], soft_mm: float = 4.0
 ) -> np.ndarray:
-    """Draw grey and white matter of an infarct towards one density, and its furrows closed by swelling.
+    """Draw grey and white matter of an infarct towards one density.
 
     Args:
         head: to paint.
@@ -128,15 +144,12 @@ def darken(
         amount: 0 nothing to 1 all of ``hu``.
         keys: findings to mark.
         soft_mm: width of the margin.
-        closing: share of the furrows' fluid that swollen gyri push out.
 
     Returns:
         Indices of the voxels marked.
     """
     index, depth = infarct_depth(head, infarct)
     weight = ramp(depth, soft_mm)
-    if closing:
-        _close(head, index, weight * np.float32(closing))
     brain = head.tissue_is("grey", "white")[index]
     index, weight = index[brain], weight[brain]
     head.hu[index] += (np.float32(hu) + head.noise[index] - head.hu[index]) * weight * np.float32(amount)
@@ -146,10 +159,18 @@ def darken(
     return most
 
 
-def _close(head: Head, index: np.ndarray, weight: Float32[np.ndarray, "m"]) -> None:
-    """Fill furrows with the swollen gyri beside them."""
-    fluid = head.tissue_is("csf", "grey")[index] & (head.skull[index] < 26) & ~head.ventricular[index]
-    index, weight = index[fluid], weight[fluid]
-    grey = np.float32(head.body.grey_hu)
-    head.hu[index] += np.maximum(grey - 4 - head.hu[index], 0) * weight
-    head.tissue[index[(weight > 0.5) & (head.inner[index] > 1.5)]] = T["grey"]
+def close_furrows(head: Head, infarct: Infarct, share: float) -> np.ndarray:
+    """Let swollen gyri over an infarct push a share of the fluid out of the furrows between them.
+
+    Returns:
+        Indices of voxels of the furrows that are mostly closed.
+    """
+    index, depth = infarct_depth(head, infarct)
+    fluid = head.tissue_is("csf", "grey")[index] & (head.skull[index] < 26) & (head.inner[index] > 1.5)
+    fluid &= ~head.ventricular[index] & ~head.at("midline")[index]
+    index, weight = index[fluid], ramp(depth[fluid], 8.0) * np.float32(share)
+    lacking = np.maximum(np.float32(head.body.grey_hu - 2) - head.hu[index], 0)
+    head.hu[index] += lacking * weight
+    shut = index[(weight >= 0.5) & (lacking > 6)]
+    head.tissue[shut] = T["grey"]
+    return shut

@@ -1,217 +1,147 @@
-"""Brain without blood flow, from the first hours to the scar."""
+"""Brain without arterial blood, from the first hours to the third week."""
 
 from __future__ import annotations
 
 import numpy as np
-from jaxtyping import Float32
 
+from molre.phantom.body import Body
 from molre.phantom.case import Case, Paint
 from molre.phantom.head import Head
-from molre.phantom.lesions.registry import any_side, bulk, lesion, pick
-from molre.phantom.shapes import ramp, tube
+from molre.phantom.lesions.infarct import (
+    close_furrows,
+    darken,
+    draw_infarct,
+    fresh_infarct,
+    infarct_depth,
+    proportionate_mm,
+    stroke_of,
+)
+from molre.phantom.lesions.registry import bulk, lesion
+from molre.phantom.lesions.territory import TERRITORIES
+from molre.phantom.shapes import Field, ellipsoid, ramp
+from molre.phantom.stroke import Infarct
+from molre.phantom.tissue import T
 
-MIDDLE, POSTERIOR, ANTERIOR = "middle", "posterior", "anterior"
+EARLY_HU = 7.0
+"""Fall of grey matter up to which an infarct shows early signs and no plain hypodensity."""
+EFFACED_MM = 40.0
+"""Extent along the cortex from which closed furrows are called effacement."""
+
+WHOLE = ("mca_complete", "mca_superior", "mca_inferior")
+"""Territories whose swelling presses on the whole hemisphere."""
 
 
-def _wedge(head: Head, side: int, territory: str, size: float) -> tuple[np.ndarray, Float32[np.ndarray, "m"]]:
-    """Voxels of a hemisphere and their depth in mm inside a part of an arterial territory.
-
-    Damasio 1983, Arch Neurol 40:138.
-    """
-    index = np.flatnonzero(head.side(side) & (head.skull > 0) & (head.z > -26) & ~head.at("brainstem", "cerebellum"))
-    x, y, z = np.abs(head.x[index]), head.y[index], head.z[index]
-    rough = 3.5 * head.noise[index] + 4 * np.sin(y * 0.13 + z * 0.11) + 3 * np.sin(z * 0.21 - y * 0.07 + x * 0.1)
-    if territory == MIDDLE:
-        front, back = -12 - 30 * size, -12 + 44 * size
-        depth = np.minimum.reduce([y - front + (60 - x) * 0.35, back - y + (60 - x) * 0.35, x - 30, 14 + 46 * size - z])
-    elif territory == POSTERIOR:
-        depth = np.minimum.reduce([y - 62 + 32 * size, 44 - x, 26 - z, z + 20])
-    else:
-        depth = np.minimum.reduce([20 - x, 30 * size - y, z - 4 - np.maximum(y + 40, 0) * 0.5])
-    return index, (depth + rough).astype(np.float32)
+def _swell(case: Case, infarct: Infarct, swelling: float) -> None:
+    """Mass effect by the size of what swells: furrows and ventricle of the side first, then the midline."""
+    body, territory = case.body, TERRITORIES[infarct.territory]
+    share = infarct.extent_mm / 130
+    # Towards the deep half of the wedge, so that the swelling meets the ventricle and not the vault.
+    x, y, z = 0.55 * np.array(infarct.middle) + 0.45 * np.array(territory.stem)
+    if territory.region == "forebrain" and share > 0.2:
+        body.push((infarct.sign * x, y, z), 0.3 * infarct.extent_mm, 0.28 * swelling)
+        if infarct.territory in WHOLE:
+            bulk(case.rng, body, infarct.side, 0.85 * share * swelling)
+    elif territory.region == "cerebellum" and infarct.extent_mm > 35:
+        body.push((infarct.sign * x, y, z), 0.5 * infarct.extent_mm, 0.3 * swelling)
+        body.fourth_mm -= 1.4 * swelling
 
 
-def _stroke(rng: np.random.Generator) -> tuple[int, str, float]:
-    side = any_side(rng)[0]
-    territory = str(rng.choice([MIDDLE, POSTERIOR, ANTERIOR], p=[0.68, 0.22, 0.10]))
-    return side, territory, float(rng.uniform(0.45, 1.0))
+def _efface(body: Body, infarct: Infarct, closing: float) -> list[str]:
+    """Findings that furrows closed over an infarct amount to."""
+    if TERRITORIES[infarct.territory].region != "forebrain" or infarct.extent_mm < EFFACED_MM or closing < 0.5:
+        return []
+    body.claims.add("sulcal_or_cisternal_effacement")
+    return ["sulcal_or_cisternal_effacement"]
 
 
 @lesion("acute_infarct", slot="infarct")
 def acute(case: Case) -> Paint:
-    """Grey and white matter alike at 20-26 HU in an arterial wedge, furrows closing.
-
-    Von Kummer 2001, Radiology 219:95.
-    """
-    rng, body = case.rng, case.body
-    side, territory, size = _stroke(rng)
-    hu = float(rng.uniform(17.0, 22.5))
-    if territory == MIDDLE and size > 0.6:
-        bulk(rng, body, side, (size - 0.35) * float(rng.uniform(0.7, 1.15)))
+    """Grey and white matter fall towards one density over three hours to three days; gyri swell."""
+    infarct = fresh_infarct(case, proportionate_mm(case))
+    hu, amount = case.hu(), float(np.clip(case.graded(0.28, 0.92) + case.uniform(-0.06, 0.06), 0.2, 0.95))
+    closing = float(np.clip(case.graded(0.0, 0.85) + case.uniform(-0.15, 0.1), 0, 0.9))
+    if amount > 0.5:
+        _swell(case, infarct, float(np.clip(case.graded(0.2, 1.0) + case.uniform(-0.1, 0.15), 0, 1)))
+    effaced = _efface(case.body, infarct, closing)
+    keys = ["acute_infarct"]
+    if infarct.territory.startswith("mca") and amount * (case.body.grey_hu - hu) < EARLY_HU:
+        case.body.claims.add("early_ischemic_signs")
+        keys.append("early_ischemic_signs")
 
     def paint(head: Head) -> None:
-        index, depth = _wedge(head, side, territory, size)
-        brain = head.tissue_is("grey", "white")[index] & ~(head.at("midline")[index] & (np.abs(head.x[index]) < 1))
-        head.paint(
-            index,
-            ramp(depth, 4.0) * brain * np.float32(0.9),
-            np.float32(hu) + head.noise[index],
-            "infarct",
-            ["acute_infarct"],
-        )
+        closed = close_furrows(head, infarct, closing)
+        head.mark(closed, effaced)
+        darken(head, infarct, hu, amount, keys)
 
     return paint
 
 
 @lesion("early_ischemic_signs", slot="infarct")
 def early(case: Case) -> Paint:
-    """The insular ribbon and the lentiform nucleus fade to white matter.
-
-    Truwit 1990, Radiology 176:801; Tomura 1988, 168:463.
-    """
-    rng, body = case.rng, case.body
-    side = any_side(rng)[0]
-    drop = float(rng.uniform(6, 9.5))
-    reach = float(rng.uniform(34, 48))
+    """The insular ribbon, the lentiform nucleus and the cortical ribbon fade to white matter."""
+    body, share = case.body, case.graded(0.25, 0.75)
+    _, side = stroke_of(body)
+    infarct = draw_infarct(case.rng, side, "mca_complete", case.size_mm())
+    body.infarct = infarct
+    signs = _signs(case)
+    closing = max(0.0, share - 0.4)
 
     def paint(head: Head) -> None:
-        index = np.flatnonzero(head.side(side) & (head.skull > 0))
-        x, y, z = np.abs(head.x[index]), head.y[index], head.z[index]
-        depth = np.minimum.reduce([x - 17, reach + 10 - x, y + 42, 16 - y, z + 12, 24 - z]) + 2 * head.noise[index]
-        brain = head.tissue_is("grey", "white")[index] & ~head.at("thalamus", "caudate", "brainstem")[index]
-        grey = head.tissue_is("grey")[index]
-        value = np.where(grey, head.body.white_hu - drop * 0.45, head.body.white_hu - drop * 0.35).astype(np.float32)
-        head.paint(
-            index,
-            ramp(depth.astype(np.float32), 3.0) * brain * np.float32(0.9),
-            value,
-            "infarct",
-            ["early_ischemic_signs"],
-        )
+        if "cortex" in signs:
+            close_furrows(head, infarct, closing)
+        index, depth = infarct_depth(head, infarct, 99)
+        at = (head.x[index] * np.float32(infarct.sign), head.y[index], head.z[index])
+        weight = np.maximum.reduce([ramp(_sign_depth(sign, at, depth), 5.0) for sign in signs])
+        grey = head.tissue_is("grey")[index] & ~head.at("thalamus", "callosum")[index]
+        white = head.tissue_is("white")[index]
+        target = np.float32(body.white_hu + 1.0)
+        head.hu[index[grey]] += (target - head.hu[index[grey]]) * weight[grey] * np.float32(share)
+        head.hu[index[white]] -= weight[white] * np.float32(1.5 * share)
+        shown = index[(weight > 0.5) & (grey | white)]
+        head.tissue[shown] = T["infarct"]
+        head.mark(shown, ["early_ischemic_signs", "acute_infarct"])
 
     return paint
 
 
-@lesion("hyperdense_artery_sign")
-def hyperdense_artery(case: Case) -> Paint:
-    """A clot in the first part of the middle cerebral artery, 60-90 HU against 40 (Koo et al. 2000, AJNR 21:1827)."""
-    rng, body = case.rng, case.body
-    side, hu, radius = any_side(rng)[0], float(rng.uniform(72, 92)), float(rng.uniform(1.9, 2.6))
-    course = [(5, -19, -21, radius), (20, -21, -17, radius), (36, -20, -12, radius)]
+def _signs(case: Case) -> list[str]:
+    """Which of the signs there are, at least one."""
+    drawn = [sign for sign, share in case.entry.places.items() if case.chance(share)]
+    return drawn or [case.place()]
 
-    def paint(head: Head) -> None:
-        near = np.flatnonzero(
-            head.side(side) & (head.skull > 0) & (np.abs(head.y + 20) < 9) & (np.abs(head.z + 16) < 12)
-        )
-        at = (np.abs(head.x[near]), head.y[near], head.z[near])
-        depth = tube(at, course)
-        head.paint(near, ramp(depth), hu, "acute_blood", ["hyperdense_artery_sign"])
 
-    return paint
+def _sign_depth(sign: str, at: tuple[Field, Field, Field], infarct: Field) -> Field:
+    x, y, z = at
+    if sign == "lentiform":
+        return ellipsoid(at, (23, -15, 3), (9, 20, 13))
+    if sign == "insula":
+        return np.minimum.reduce([x - 30, 42 - x, y + 42, 12 - y, z + 10, 20 - z]).astype(np.float32)
+    return np.minimum(infarct, x - 36).astype(np.float32)
 
 
 @lesion("subacute_infarct", slot="infarct")
 def subacute(case: Case) -> Paint:
-    """A wedge darker and sharper than the acute one, with a ribbon of brighter cortex.
-
-    Becker et al. 1979, AJR 133:459.
-    """
-    rng, body = case.rng, case.body
-    side, territory, size = _stroke(rng)
-    hu = float(rng.uniform(14, 18.5))
+    """A sharper wedge, darker in white matter, with stretches of cortex as bright as before; hardly any swelling."""
+    infarct = fresh_infarct(case, proportionate_mm(case))
+    hu, amount = case.hu(), float(np.clip(case.graded(0.3, 1.0) + case.uniform(-0.08, 0.08), 0.25, 1))
+    ribbon = case.uniform(0.35, 0.85)
+    if case.severity > 0.6 and case.chance(0.4):
+        _swell(case, infarct, case.uniform(0.3, 0.55))
 
     def paint(head: Head) -> None:
-        index, depth = _wedge(head, side, territory, size)
-        brain = head.tissue_is("grey", "white")[index]
-        ribbon = head.tissue_is("grey")[index] & (head.noise[index] > 0.1)
-        value = np.where(ribbon, np.float32(29), np.float32(hu)) + head.noise[index]
-        head.paint(index, ramp(depth, 2.0) * brain, value.astype(np.float32), "infarct", ["subacute_infarct"])
+        index, depth = infarct_depth(head, infarct)
+        grey = head.tissue_is("grey")[index]
+        at = (head.x[index] * np.float32(infarct.sign), head.y[index], head.z[index])
+        # Fogging comes and goes along the cortex; deep grey matter joins in less.
+        fog = ramp(2 * infarct.ripple(at) + head.noise[index], 3.0) * grey * np.float32(ribbon)
+        weight = ramp(depth, 2.0) * (1 - fog) * np.float32(amount)
+        brain = grey | head.tissue_is("white")[index]
+        weight *= brain
+        head.hu[index] += (np.float32(hu) + 1.5 * head.noise[index] - head.hu[index]) * weight
+        shown = index[(depth > 0) & brain]
+        head.tissue[shown] = T["infarct"]
+        head.mark(shown, ["subacute_infarct"])
 
     return paint
 
 
-@lesion("chronic_territorial_infarct", slot="infarct")
-def chronic_infarct(case: Case) -> Paint:
-    """Near-fluid density with lost volume: wide furrows, the ventricle drawn out towards it.
-
-    Naidich et al. 1986, Radiology 160:1.
-    """
-    rng, body = case.rng, case.body
-    side, territory, size = _stroke(rng)
-    hu = float(rng.uniform(8.5, 13.5))
-    body.ventricle_mm[side] += 2.0 * size
-    body.shift(-1.5 * size, side)
-
-    def paint(head: Head) -> None:
-        index, depth = _wedge(head, side, territory, size)
-        brain = head.tissue_is("grey", "white")[index] & ~head.at("thalamus")[index]
-        value = np.float32(hu) + 2.0 * head.noise[index] + 6 * np.exp(-((depth - 1.5) ** 2) / 4)
-        head.paint(index, ramp(depth, 2.5) * brain, value.astype(np.float32), "scar", ["chronic_territorial_infarct"])
-
-    return paint
-
-
-@lesion("lacunar_infarct")
-def lacunar(case: Case) -> Paint:
-    """Round holes of 3-15 mm in deep grey matter, capsule or pons (Wardlaw et al. 2013, Lancet Neurol 12:822)."""
-    rng, body = case.rng, case.body
-    sites = [
-        (pick(rng, (8, -26, -2), (30, 12, 20), (20, 99), 2.5), float(rng.uniform(3.2, 6.5)))
-        for _ in range(int(rng.integers(1, 4)))
-    ]
-    hu = float(rng.uniform(9, 16))
-
-    def paint(head: Head) -> None:
-        for centre, radius in sites:
-            index, depth = head.ball(centre, radius, rough=0.1)
-            brain = head.tissue_is("grey", "white")[index]
-            head.paint(index, ramp(depth) * brain, hu, "scar", ["lacunar_infarct"])
-
-    return paint
-
-
-@lesion("hypoxic_ischemic_injury", slot="infarct")
-def hypoxic(case: Case) -> Paint:
-    """Grey and white matter no longer differ, furrows close, cerebellum stays bright.
-
-    Torbey et al. 2000, Stroke 31:2163.
-    """
-    rng, body = case.rng, case.body
-    body.contrast = float(rng.uniform(-0.1, 0.25))
-    drop = float(rng.uniform(6.5, 9.5))
-    for side in (0, 1):
-        body.efface(side, float(rng.uniform(0.8, 1.0)))
-    body.gap_mm, body.cistern_mm = 0.2, body.cistern_mm - 0.8
-    body.claims |= {"sulcal_or_cisternal_effacement", "cerebral_edema"}
-
-    def paint(head: Head) -> None:
-        spared = head.at("cerebellum", "brainstem", "tentorium")
-        index = np.flatnonzero(head.tissue_is("grey", "white") & (head.skull > 0) & ~spared)
-        head.hu[index] = np.minimum(head.hu[index], head.body.grey_hu) - np.float32(drop)
-        ganglia = np.flatnonzero(head.at("caudate", "lentiform", "thalamus"))
-        head.hu[ganglia] -= 1.5
-        head.mark(index, ["hypoxic_ischemic_injury", "cerebral_edema"])
-
-    return paint
-
-
-@lesion("cerebral_venous_sinus_thrombosis")
-def venous(case: Case) -> Paint:
-    """A dense, full sinus at 65-85 HU (Linn et al. 2009, AJNR 30:946: above 62 HU)."""
-    rng, body = case.rng, case.body
-    hu, side = float(rng.uniform(70, 86)), any_side(rng)[0]
-
-    def paint(head: Head) -> None:
-        inside = (head.skull > -0.5) & (head.z > -20)
-        sagittal = (
-            inside
-            & (np.abs(head.x) < 5.5 - 0.55 * head.skull)
-            & (head.skull < 7.5)
-            & ((head.z > 30) | (head.y > 40))
-            & (head.z > -6)
-        )
-        transverse = inside & head.side(side) & head.at("venous_sinus") & (head.z < 0)
-        index = np.flatnonzero(sagittal | transverse)
-        head.paint(index, np.ones(len(index), np.float32), hu, "acute_blood", ["cerebral_venous_sinus_thrombosis"])
-
-    return paint

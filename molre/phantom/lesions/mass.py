@@ -1,139 +1,174 @@
-"""Tumours, cysts and other things that grow inside the skull."""
+"""What all masses share: irregular solids, the oedema about them, what they press on and what they dam."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from dataclasses import dataclass
+
 import numpy as np
-from jaxtyping import Float32
+from jaxtyping import Float32, Int64
 
 from molre.phantom.body import Body
-from molre.phantom.case import Case, Paint
+from molre.phantom.case import Case
 from molre.phantom.head import Head
-from molre.phantom.lesions.registry import any_side, bulk, lesion, pick, side_of
-from molre.phantom.shapes import Point, ramp
+from molre.phantom.lesions.registry import bulk, side_of
+from molre.phantom.shapes import Number, Point, ramp
+from molre.phantom.template import CENTRE_MM
+from molre.phantom.vault import vault_mm
+
+Index = Int64[np.ndarray, "m"]
+Depth = Float32[np.ndarray, "m"]
+
+HYDROCEPHALUS_MM = 2.6
+"""Least outward shift of the ventricles' walls by a dam; less would be neither normal nor hydrocephalus."""
+GIANT_MM = 12.5
+"""Radius from which an aneurysm is giant and a mass."""
+_GROWTH = 0.49
+"""Mass effect grows with about the square root of the volume: 10 ml close furrows, 30 ml shift the midline."""
 
 
-def vasogenic(head: Head, centre: Point, radius_mm: float, hu: float, keys: list[str]) -> None:
-    """Oedema that spreads in white matter like fingers and spares the cortex.
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Lump:
+    """An irregular solid with its own lobes.
 
-    Pronin et al. 1997, Neuroradiology 39:407.
+    Attributes:
+        centre: in head coordinates, mm.
+        radius_mm: mean radius.
+        axes: rows are its axes, divided by how far it is stretched along each.
+        reach: greatest stretch.
+        waves: of its lobes, per mm.
+        phases: of the waves.
+        rough: size of the lobes relative to the radius.
     """
-    index, depth = head.ball(centre, radius_mm, rough=0.25)
-    white = head.tissue_is("white")[index] & (head.skull[index] > 0)
-    head.paint(index, ramp(depth, 5.0) * white, np.float32(hu) + head.noise[index], "oedema", keys)
+
+    centre: Point
+    radius_mm: float
+    axes: Float32[np.ndarray, "3 3"]
+    reach: float
+    waves: Float32[np.ndarray, "k 3"]
+    phases: Float32[np.ndarray, "k"]
+    rough: float
+
+    def depth(self, head: Head, beyond_mm: float = 4.0) -> tuple[Index, Depth]:
+        """Voxels near the solid and their depth in it, mm, negative outside; it lies where the voxels themselves lie."""
+        index = near(head, self.centre, self.radius_mm * self.reach * (1 + 1.8 * self.rough) + beyond_mm)
+        offset = [a[index] - np.float32(c) for a, c in zip(head.still, self.centre, strict=True)]
+        local = [sum(o * w for o, w in zip(offset, row, strict=True)) for row in self.axes]
+        bumps = sum(
+            np.sin(sum(c * w for c, w in zip(local, wave, strict=True)) + phase)
+            for wave, phase in zip(self.waves, self.phases, strict=True)
+        ) * np.float32(self.rough / np.sqrt(max(len(self.waves), 1) / 2))
+        away = np.sqrt(sum(c * c for c in local))
+        return index, (np.float32(self.radius_mm) * (1 + bumps) - away).astype(np.float32)
 
 
-@lesion("intra_axial_tumor", slot="mass")
-def glioma(case: Case) -> Paint:
-    """A mass of uneven density with a dark middle and much oedema (Ricci 1999, Neuroimaging Clin N Am 9:651)."""
-    rng, body = case.rng, case.body
-    centre = pick(rng, (18, -52, -4), (46, 46, 44), (16, 34))
-    radius, swelling = float(rng.uniform(12, 20)), float(rng.uniform(9, 16))
-    inner = body.push(centre, radius, 0.5)
-    bulk(rng, body, side_of(centre), (radius + swelling - 10) / 28)
-    body.claims.add("cerebral_edema")
-    rim, core = float(rng.uniform(40, 47)), float(rng.uniform(16, 24))
+def lump(
+    rng: np.random.Generator, centre: Point, radius_mm: float, *, rough: float = 0.12, stretch: Point | float = 0.15,
+    lobes: tuple[float, float] = (1.4, 3.6),
+) -> Lump:  # fmt: skip
+    """An irregular solid about a point.
 
-    def paint(head: Head) -> None:
-        vasogenic(head, centre, inner + swelling, 19.0, ["cerebral_edema"])
-        index, depth = head.ball(centre, inner, rough=0.18)
-        mix = np.clip((depth - inner * 0.32) / 3 + head.noise[index] * 0.5, 0, 1)
-        head.paint(
-            index, ramp(depth, 1.5), (rim + (core - rim) * mix).astype(np.float32), "tumour", ["intra_axial_tumor"]
-        )
-
-    return paint
-
-
-@lesion("meningioma", slot="mass2")
-def meningioma(case: Case) -> Paint:
-    """An even, bright half-ball with a wide base on the dura, sometimes calcified.
-
-    Buetow et al. 1991, Radiographics 11:1087.
+    Args:
+        rng: source of chance.
+        centre: in head coordinates, mm.
+        radius_mm: mean radius.
+        rough: size of its lobes relative to the radius.
+        stretch: along (x, y, z); a number is the deviation of a random stretch along random axes.
+        lobes: fewest and most waves over a radius, in radian.
     """
-    rng, body = case.rng, case.body
-    centre = pick(rng, (30, -70, 0), (66, 60, 62), (3, 9), -20)
-    radius, hu = float(rng.uniform(10, 19)), float(rng.uniform(48, 58))
-    calcified = rng.random() < 0.25
-    if radius > 14:
-        bulk(rng, body, side_of(centre), (radius - 6) / 22)
+    if isinstance(stretch, tuple):
+        turn, scale = np.eye(3), np.asarray(stretch, np.float64)
+    else:
+        turn = np.linalg.qr(rng.normal(0, 1, (3, 3)))[0]
+        scale = np.exp(rng.normal(0, stretch, 3))
+        scale /= np.prod(scale) ** (1 / 3)
+    ways = rng.normal(0, 1, (6, 3))
+    ways *= (rng.uniform(*lobes, 6) / radius_mm / np.linalg.norm(ways, axis=1))[:, None]
+    return Lump(
+        centre=centre,
+        radius_mm=radius_mm,
+        axes=(turn / scale[:, None]).astype(np.float32),
+        reach=float(scale.max()),
+        waves=ways.astype(np.float32),
+        phases=rng.uniform(0, 2 * np.pi, 6).astype(np.float32),
+        rough=rough,
+    )
 
-    def paint(head: Head) -> None:
-        index, depth = head.ball(centre, radius, rough=0.06)
-        depth = np.where(head.skull[index] > 0, depth, -5).astype(np.float32)
-        head.paint(index, ramp(depth), hu + 1.5 * head.noise[index], "tumour", ["meningioma"])
-        if calcified:
-            speck = np.minimum(depth, 3 * (head.noise[index] - 0.5)).astype(np.float32)
-            head.paint(index, ramp(speck), 160.0, "calcification", ["meningioma"])
 
-    return paint
+def near(head: Head, centre: Point, reach_mm: float) -> Index:
+    """Voxels in a box about a point of the scan, whatever tissue has been pushed there."""
+    x, y, z = head.still
+    box = np.flatnonzero(np.abs(z - np.float32(centre[2])) < reach_mm)
+    box = box[np.abs(y[box] - np.float32(centre[1])) < reach_mm]
+    return box[np.abs(x[box] - np.float32(centre[0])) < reach_mm]
 
 
-@lesion("intracranial_metastasis", slot="mass3")
-def metastases(case: Case) -> Paint:
-    """Several round nodules at the border of grey and white matter, each in oedema.
+def inside(head: Head, index: Index) -> Depth:
+    """Share of each voxel that lies within the inner table."""
+    return ramp(head.inner[index])
 
-    Fink and Fink 2013, Surg Neurol Int 4:S209.
+
+def fill(
+    head: Head, solid: Lump, hu: Number | np.ndarray, tissue: str, keys: Iterable[str], *, width_mm: float = 1.2
+) -> tuple[Index, Depth]:
+    """Paint a solid within the skull, slightly uneven.
+
+    Returns:
+        The voxels near it and their depth, for what is painted into it.
     """
-    rng, body = case.rng, case.body
-    count = int(rng.integers(2, 6))
-    sites = [(pick(rng, (14, -64, -8), (56, 66, 56), (8, 18)), float(rng.uniform(5, 9.5))) for _ in range(count)]
-    hu = float(rng.uniform(44, 56))
-    body.claims.add("cerebral_edema")
-
-    def paint(head: Head) -> None:
-        for centre, radius in sites:
-            vasogenic(head, centre, radius + 10, 17.5, ["cerebral_edema"])
-        for centre, radius in sites:
-            index, depth = head.ball(centre, radius, rough=0.08)
-            brain = (head.skull[index] > 0).astype(np.float32)
-            head.paint(
-                index,
-                ramp(depth) * brain,
-                hu - 14 * np.clip((depth - 3.5) / 3, 0, 1),
-                "tumour",
-                ["intracranial_metastasis"],
-            )
-
-    return paint
+    index, depth = solid.depth(head)
+    value = np.float32(hu) + np.float32(1.2) * head.noise[index]
+    head.paint(index, ramp(depth, width_mm) * inside(head, index), value.astype(np.float32), tissue, keys)
+    return index, depth
 
 
-@lesion("arachnoid_cyst", slot="collection")
-def arachnoid_cyst(case: Case) -> Paint:
-    """A sharp pool of fluid in the middle fossa, at a convexity or behind the cerebellum.
+def below_vault(towards: Point, depth_mm: float) -> Point:
+    """The point at a depth below the inner table in a direction from the middle of the head."""
+    unit = np.asarray(towards, np.float32) / np.float32(np.linalg.norm(towards))
+    x, y, z = (np.asarray(CENTRE_MM) + unit * (float(vault_mm(unit[:, None])[0]) - depth_mm)).tolist()
+    return x, y, z
 
-    Osborn and Preece 2006, Radiology 239:650.
+
+def vasogenic(head: Head, extent: Lump, hu: float, amount: float = 0.9, key: str = "cerebral_edema") -> None:
+    """Oedema that spreads in white matter like fingers and spares the cortex (Pronin et al. 1997, Neuroradiology 39:407).
+
+    It stays in its own hemisphere and on its own side of the tentorium.
     """
-    rng, body = case.rng, case.body
-    side, sign = any_side(rng)
-    place = int(rng.choice(3, p=[0.6, 0.2, 0.2]))
-    centre = ((sign * 45.0, -30.0, -22.0), (sign * 48.0, float(rng.uniform(-40, 40)), 34.0), (0.0, 74.0, -38.0))[place]
-    radius = float(rng.uniform(14, 23)) * (1.0, 0.9, 0.85)[place]
-    del side
-
-    def paint(head: Head) -> None:
-        index, depth = head.ball(centre, radius, stretch=(0.85, 1.15, 0.9), rough=0.04)
-        depth = np.where(head.skull[index] > 0, depth, -5).astype(np.float32)
-        head.paint(index, ramp(depth), head.body.csf_hu, "cyst", ["arachnoid_cyst"])
-
-    return paint
+    index, depth = extent.depth(head)
+    x, _, z = extent.centre
+    white = head.tissue_is("white")[index] & (head.inner[index] > 0)
+    if abs(x) > 8:
+        white &= head.still[0][index] * np.sign(x) > -1
+    hind = head.at("cerebellum", "brainstem")[index]
+    white &= hind if z < -16 and extent.centre[1] > 14 else ~hind
+    weight = ramp(depth + 2 * head.noise[index], 7.0) * white * np.float32(amount)
+    head.paint(index, weight, (np.float32(hu) + head.noise[index]).astype(np.float32), "oedema", [key])
 
 
-@lesion("colloid_cyst", slot="ventricles")
-def colloid_cyst(case: Case) -> Paint:
-    """A round bright cyst at the foramina of Monro that dams both lateral ventricles.
+def swell(case: Case, centre: Point, radius_mm: float, halo_mm: float) -> Lump:
+    """Oedema about a mass: claim it and return its extent, drawn out at random."""
+    case.body.claims.add("cerebral_edema")
+    return lump(case.rng, centre, radius_mm + halo_mm, rough=0.3, stretch=0.22, lobes=(2.0, 5.0))
 
-    Armao et al. 2000, AJNR 21:1470.
+
+def millilitres(radius_mm: float) -> float:
+    """Volume of a ball."""
+    return 4.19e-3 * radius_mm**3
+
+
+def weigh(case: Case, centre: Point, radius_mm: float, halo_mm: float = 0.0, share: float = 0.6) -> None:
+    """Let a mass of the forebrain push tissue away and, if it is large, close furrows and shift the midline.
+
+    Args:
+        case: the lesion.
+        centre: of the mass.
+        radius_mm: of the mass.
+        halo_mm: width of oedema about it, a tenth of whose volume presses too.
+        share: part of the mass that displaces tissue and does not replace it.
     """
-    rng, body = case.rng, case.body
-    radius, hu = float(rng.uniform(5, 9)), float(rng.uniform(52, 66))
-    dilate(body, float(rng.uniform(2.8, 4.6)), third=-0.5)
-    body.claims.add("obstructive_hydrocephalus")
-
-    def paint(head: Head) -> None:
-        index, depth = head.ball((0.0, -19.0, 9.0), radius, rough=0.02)
-        head.paint(index, ramp(depth), hu, "cyst", ["colloid_cyst"])
-
-    return paint
+    case.body.push(centre, radius_mm, share)
+    volume = share * millilitres(radius_mm) + 0.1 * (millilitres(radius_mm + halo_mm) - millilitres(radius_mm))
+    bulk(case.rng, case.body, side_of(centre), min(0.35 * (volume / 10) ** _GROWTH, 1.1))
 
 
 def dilate(body: Body, mm: float, third: float) -> None:
@@ -142,67 +177,24 @@ def dilate(body: Body, mm: float, third: float) -> None:
     body.third_mm += third
 
 
-@lesion("intracranial_lipoma")
-def lipoma(case: Case) -> Paint:
-    """Fat of -50 to -100 HU about the corpus callosum or the quadrigeminal plate.
+def dam(body: Body, mm: float, third: float) -> bool:
+    """Widen the ventricles above a dam and claim the hydrocephalus; a dam that would widen them too little does nothing.
 
-    Truwit and Barkovich 1990, AJNR 11:665.
+    Args:
+        body: the head.
+        mm: outward shift of the lateral ventricles' walls.
+        third: of the third ventricle's walls; below 0 where the mass lies in it.
     """
-    rng, body = case.rng, case.body
-    centre = [(0.0, -46.0, 8.0), (0.0, 6.0, 31.0), (0.0, 27.0, -4.0)][int(rng.integers(3))]
-    radius, hu = float(rng.uniform(5, 9)), float(rng.uniform(-105, -70))
-
-    def paint(head: Head) -> None:
-        index, depth = head.ball(centre, radius, stretch=(0.7, 1.3, 0.9), rough=0.1)
-        head.paint(index, ramp(depth), hu, "fat", ["intracranial_lipoma"])
-
-    return paint
+    if mm < HYDROCEPHALUS_MM / 2:
+        return False
+    dilate(body, max(mm, HYDROCEPHALUS_MM), third)
+    for side in (0, 1):
+        body.sulcus_mm[side] -= 0.35
+    body.claims.add("obstructive_hydrocephalus")
+    return True
 
 
-@lesion("pituitary_or_sellar_mass")
-def sellar(case: Case) -> Paint:
-    """A bright mass that widens the sella and fills the suprasellar cistern.
-
-    Rennert and Doerfler 2007, Clin Neurol Neurosurg 109:111.
-    """
-    rng, body = case.rng, case.body
-    radius, hu = float(rng.uniform(9, 14)), float(rng.uniform(46, 58))
-
-    def paint(head: Head) -> None:
-        index, depth = head.ball((0.0, -15.0, -26.0), radius, stretch=(0.95, 0.85, 1.0), rough=0.06)
-        head.paint(index, ramp(depth), hu + 1.5 * head.noise[index], "tumour", ["pituitary_or_sellar_mass"])
-
-    return paint
-
-
-@lesion("posterior_fossa_or_cpa_mass")
-def posterior_fossa(case: Case) -> Paint:
-    """A mass of the cerebellum with oedema, or a bright ball at the porus.
-
-    Bonneville et al. 2007, Eur Radiol 17:2472.
-    """
-    rng, body = case.rng, case.body
-    sign = any_side(rng)[1]
-    angle = rng.random() < 0.4
-    centre = (
-        (sign * 25.0, 17.0, -38.0) if angle else (sign * float(rng.uniform(12, 28)), float(rng.uniform(44, 60)), -34.0)
-    )
-    radius, hu = float(rng.uniform(9, 14)), float(rng.uniform(44, 54))
-    body.fourth_mm -= 1.2
-
-    def paint(head: Head) -> None:
-        index, depth = head.ball(centre, radius + 6, rough=0.15)
-        soft = head.tissue_is("grey", "white")[index]
-        head.paint(
-            index,
-            ramp(depth, 5.0) * soft * np.float32(0 if angle else 0.85),
-            21.0,
-            "oedema",
-            ["posterior_fossa_or_cpa_mass"],
-        )
-        index, depth = head.ball(centre, radius, rough=0.08)
-        inside = (head.skull[index] > 0).astype(np.float32)
-        value: Float32[np.ndarray, "m"] = hu - 10 * np.clip((depth - 6) / 3, 0, 1)
-        head.paint(index, ramp(depth) * inside, value, "tumour", ["posterior_fossa_or_cpa_mass"])
-
-    return paint
+def contrast(case: Case, hu: float, against_hu: float | None = None) -> float:
+    """A density that at the least severity differs from brain's by half as much as told."""
+    base = case.body.grey_hu if against_hu is None else against_hu
+    return base + (hu - base) * case.graded(0.55, 1.0)

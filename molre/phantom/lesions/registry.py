@@ -13,7 +13,6 @@ from molre.phantom.case import Case, Paint
 from molre.phantom.lookup import lookup
 from molre.phantom.shapes import Number, Point
 from molre.phantom.standard.structures import S
-from molre.phantom.template import DISTANCES
 
 Draw = Callable[[Case], Paint]
 """Chooses the lesion's place and size, changes the body accordingly, and returns what paints it."""
@@ -80,7 +79,7 @@ def pick(
     """
     points = rng.uniform(low, high, (400, 3))
     record = lookup(points.T)
-    depth, vent, cist = (record[n] / DISTANCES[n][1] - DISTANCES[n][0] for n in ("skull", "ventricle", "cistern"))
+    depth, vent, cist = (record[n] for n in ("skull", "ventricle", "cistern"))
     fine = (depth > depth_mm[0]) & (depth < depth_mm[1]) & (vent < -clear_mm) & (cist < -clear_mm)
     fine &= record["structure"] != S["cerebellum"] if high[2] > -8 else fine
     chosen = points[np.flatnonzero(fine)[0]] if fine.any() else points[int(np.argmax(depth))]
@@ -93,20 +92,25 @@ def side_of(point: Point) -> int:
 
 
 def bulk(rng: np.random.Generator, body: Body, side: int, burden: float) -> None:
-    """Mass effect of a large supratentorial lesion: furrows and ventricle close; the midline shifts.
+    """Mass effect of a supratentorial lesion: furrows and ventricle close, the midline shifts, the uncus herniates.
 
     Args:
         rng: source of chance.
         body: the head to change.
         side: hemisphere of the lesion.
-        burden: 0 none; from 0.35 the furrows close; from 0.6 the midline shifts by 6 mm and more.
+        burden: 0 none; from 0.35 the furrows close; from 0.5 the midline shifts, mostly by more than 5 mm; from 0.8
+            the uncus may slip over the tentorium. Fluid around a shrunken brain takes up some of it.
     """
+    burden *= 1 - 0.3 * body.atrophy
     if burden < 0.35:
         return
-    body.efface(side, min(0.55 + 0.5 * burden, 1.0))
+    body.efface(side, min(0.45 + 0.6 * burden, 1.0))
     body.claims |= {"mass_effect", "sulcal_or_cisternal_effacement"}
-    if burden >= 0.6:
-        shift = float(np.clip(rng.normal(12 * burden, 1.2), 6.0, 14.0))
+    if burden >= 0.5:
+        shift = float(np.clip(rng.normal(11.5 * burden, 1.4), 3.0, 16.0))
         body.shift(shift, side)
-        # Shift of the septum beyond 5 mm is a cingulate gyrus pushed beneath the falx.
-        body.claims |= {"midline_shift", "subfalcine_herniation"}
+        if shift > 9:
+            # The other ventricle is dammed at the foramen of Monro.
+            body.ventricle_mm[1 - side] += 0.25 * (shift - 8)
+    if rng.random() < (burden - 0.75) * 2.2:
+        body.herniate(side, float(np.clip(rng.normal(3 + 5 * burden, 1), 5, 11)))

@@ -27,7 +27,7 @@ class Territory:
         stem: point of the artery from which the branches fan out: infarcts are wedges with their tip there.
         low: corner of the box from which an infarct's middle is drawn, x positive.
         high: the opposite corner.
-        artery: the occluded artery, a key of ``artery.ARTERIES``.
+        artery: the occluded artery, a key of ``course.ARTERIES``.
         widest_mm: extent of an infarct of the whole territory.
         region: ``forebrain``, ``cerebellum`` or ``brainstem``.
         wedge: whether infarcts are wedges; others are round.

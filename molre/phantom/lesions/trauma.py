@@ -1,160 +1,143 @@
-"""What a blow does to skull, scalp and brain."""
+"""What a blow does to the brain: contusions and torn axons.
+
+Gentry 1994, Radiology 191:1; Osborn's Brain, 2nd ed., 2018, ch. 2.
+"""
 
 from __future__ import annotations
 
 import numpy as np
+from jaxtyping import Float32, Int64
 
+from molre.phantom.body import LEFT, RIGHT
 from molre.phantom.case import Case, Paint
 from molre.phantom.head import Head
-from molre.phantom.lesions.hemorrhage import _cosine
-from molre.phantom.lesions.registry import any_side, lesion
+from molre.phantom.lesions.registry import any_side, bulk, lesion, pick
+from molre.phantom.lesions.vault import on_vault, scattered
 from molre.phantom.shapes import Point, ramp
-from molre.phantom.template import CENTRE_MM
 
 
-def vault_place(rng: np.random.Generator) -> Point:
-    """A direction to a random place of the vault, clear of the midline."""
-    sign = any_side(rng)[1]
-    azimuth, height = float(rng.uniform(-1.05, 1.05)), float(rng.uniform(-0.05, 0.65))
-    return sign * float(np.cos(azimuth) * np.cos(height)), float(np.sin(azimuth)), float(np.sin(height))
+OEDEMA_HU = 19.0
+
+FAVOURITE: dict[str, tuple[Point, Point]] = {
+    "frontal_base": ((8.0, -78.0, -14.0), (30.0, -56.0, -4.0)),
+    "temporal_pole": ((34.0, -40.0, -30.0), (54.0, -14.0, -16.0)),
+    "inferior_temporal": ((34.0, -14.0, -36.0), (56.0, 14.0, -22.0)),
+}
+"""Boxes, on one side, in which brain strikes the rough floor of the fossae."""
 
 
-def vault_frame(head: Head, index: np.ndarray, towards: Point) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Coordinates on the vault about a direction: along the horizon, upwards (both mm at 75 mm), and the cosine."""
-    offset = np.stack([a[index] - np.float32(c) for a, c in zip((head.x, head.y, head.z), CENTRE_MM, strict=True)])
-    offset /= np.sqrt((offset**2).sum(0)) + np.float32(1)
-    axis = np.asarray(towards) / np.linalg.norm(towards)
-    along = np.cross((0, 0, 1), axis)
-    along /= np.linalg.norm(along)
-    up = np.cross(axis, along)
-    first, second, third = (
-        np.tensordot(d.astype(np.float32), offset, 1) * np.float32(75 if n < 2 else 1)
-        for n, d in enumerate((along, up, axis))
-    )
-    return first, second, third
-
-
-@lesion("calvarial_fracture", slot="vault")
-def fracture(case: Case) -> Paint:
-    """A dark line through both tables, straighter and darker than a suture.
-
-    Idriz et al. 2015, Radiographics 35:1327.
-    """
-    rng, body = case.rng, case.body
-    towards, angle = vault_place(rng), float(rng.uniform(0.9, 2.2))
-    length, gap, bend = float(rng.uniform(28, 60)), float(rng.uniform(0.9, 1.8)), float(rng.uniform(-0.012, 0.012))
-
-    def paint(head: Head) -> None:
-        index = np.flatnonzero(head.bone & (head.skull < 1) & (head.z > -25))
-        along, up, cosine = vault_frame(head, index, towards)
-        run, off = along * np.cos(angle) + up * np.sin(angle), -along * np.sin(angle) + up * np.cos(angle)
-        off = off + np.float32(bend) * run * run + 0.6 * np.sin(run / 4)
-        depth = np.minimum(gap - np.abs(off), (length - np.abs(run)) / 4)
-        weight = ramp(np.where(cosine > 0, depth, -9).astype(np.float32), 0.8)
-        head.paint(index, weight, 30.0, "muscle", ["calvarial_fracture"])
-
-    return paint
-
-
-@lesion("displaced_or_depressed_skull_fracture", slot="vault")
-def depressed(case: Case) -> Paint:
-    """A piece of vault driven in by its own thickness, with dark edges (Bullock et al. 2006, Neurosurgery 58:S56)."""
-    rng, body = case.rng, case.body
-    towards, size, sunk = vault_place(rng), float(rng.uniform(15, 24)), float(rng.uniform(5.5, 9))
-
-    def paint(head: Head) -> None:
-        index = np.flatnonzero((head.skull > -14) & (head.skull < 16) & (head.z > -28))
-        along, up, cosine = vault_frame(head, index, towards)
-        radius = np.hypot(along, up) + 1.5 * head.noise[index]
-        here = cosine > 0.5
-        ring = ramp(np.where(here, 2.0 - np.abs(radius - size), -9).astype(np.float32))
-        bone = head.bone[index]
-        key = ["displaced_or_depressed_skull_fracture"]
-        fall = sunk * np.clip(1.2 - (radius / size) ** 2 * 0.5, 0, 1)
-        thick = np.float32(head.body.skull_mm)
-        depth = head.skull[index]
-        inside = here & (radius < size)
-        left = inside & bone & (depth < fall - thick)
-        head.paint(index, left.astype(np.float32), 48.0, "muscle", key)
-        plate = inside & (depth < fall) & (depth > fall - thick)
-        head.paint(index, plate.astype(np.float32), 1050 + 60 * head.noise[index], "bone", key)
-        head.paint(index, ring * bone, 35.0, "muscle", key)
-
-    return paint
+def _struck(case: Case, place: str) -> Point:
+    """A point of cortex that a blow bruises: beneath it, opposite to it, or where brain slides over rough bone."""
+    rng, impact = case.rng, case.body.impact
+    if place in ("coup", "contrecoup"):
+        sign = 1.0 if place == "coup" else -1.0
+        towards = scattered(rng, (impact[0] * sign, impact[1] * sign, impact[2]), 0.25, lowest=0.0)
+        return on_vault(towards, case.uniform(57, 62))
+    x, y, z = pick(rng, *FAVOURITE[place], (3, 11), 0.5)
+    # The side away from a sideways blow is the worse one.
+    away = -1.0 if impact[0] > 0 else 1.0
+    side = away if case.chance(0.5 + 0.35 * min(abs(impact[0]) * 1.4, 1.0)) else -away
+    return abs(x) * side, y, z
 
 
 @lesion("brain_contusion")
 def contusion(case: Case) -> Paint:
-    """Speckled blood and oedema under the frontal and temporal poles (Gentry 1994, Radiology 191:1)."""
+    """Speckled, partly merging blood in cortex with oedema around it, at the poles and bases or beneath the blow."""
     rng, body = case.rng, case.body
-    sign = any_side(rng)[1]
-    places = [
-        (sign * rng.uniform(14, 30), rng.uniform(-74, -66), rng.uniform(-12, 6)),
-        (sign * rng.uniform(40, 54), rng.uniform(-28, -12), rng.uniform(-26, -18)),
-    ]
-    chosen = places if rng.random() < 0.5 else [places[int(rng.integers(2))]]
-    sites = [((float(x), float(y), float(z)), float(rng.uniform(8, 15))) for x, y, z in chosen]
-    hu = float(rng.uniform(54, 68))
+    count = 1 + int(rng.binomial(4, 0.15 + 0.4 * case.severity))
+    first = case.size_mm()
+    sites = []
+    for number in range(count):
+        radius = first if number == 0 else first * case.uniform(0.35, 0.8)
+        centre = _struck(case, case.place())
+        if radius > 11:
+            radius = body.push(centre, radius, 0.25)
+        sites.append((centre, radius, _spots(rng, radius)))
+        bulk(rng, body, LEFT if centre[0] > 0 else RIGHT, (radius - 9) / 24)
+    hu, merged = case.hu(), case.graded(-0.75, 0.35) + rng.normal(0, 0.2)
+    swollen = first > 9 and case.chance(0.8)
+    if swollen:
+        body.claims.add("cerebral_edema")
 
     def paint(head: Head) -> None:
-        for centre, radius in sites:
-            index, depth = head.ball(centre, radius, rough=0.25)
-            brain = head.tissue_is("grey", "white")[index]
-            head.paint(index, ramp(depth, 4.0) * brain * np.float32(0.85), 19.0, "oedema", ["brain_contusion"])
-            speckle = np.minimum(depth + 1, (head.noise[index] + 0.25) * 4)
-            head.paint(index, ramp(speckle.astype(np.float32), 2.0) * brain, hu, "acute_blood", ["brain_contusion"])
+        for centre, radius, spots in sites:
+            stretch = (1.0, 1.15, 0.85)
+            index, depth = head.ball(centre, radius, stretch=stretch, rough=0.25)
+            brain = head.tissue_is("grey", "white", "csf", "oedema")[index] & ~head.ventricular[index]
+            rim = ramp(depth + np.float32(0.25 * radius), 4.0) * brain * np.float32(0.85 if swollen else 0.35)
+            head.paint(index, rim, OEDEMA_HU, "oedema", ["cerebral_edema"] if swollen else [])
+            blood = ramp(_speckled(head, index, depth, centre, spots, float(merged)), 1.8) * brain
+            value = np.float32(hu) + 4 * head.noise[index]
+            head.paint(index, blood, value, "acute_blood", ["brain_contusion"])
 
     return paint
 
 
-@lesion("pneumocephalus")
-def pneumocephalus(case: Case) -> Paint:
-    """Air that rises beneath the frontal bone and lies as bubbles in fluid.
+def _spots(rng: np.random.Generator, radius_mm: float) -> Float32[np.ndarray, "n 4"]:
+    """Small clots about a point: offsets and radii, mm."""
+    count = int(rng.integers(3, 6)) + int(radius_mm / 2)
+    offset = rng.normal(0, 0.42 * radius_mm, (count, 3))
+    size = np.clip(rng.gamma(3.0, 0.09 * radius_mm, count), 1.3, 0.55 * radius_mm + 1)
+    return np.concatenate([offset, size[:, None]], 1).astype(np.float32)
 
-    Ishiwata et al. 1988, J Neurosurg 69:296.
+
+def _speckled(
+    head: Head, index: Int64[np.ndarray, "m"], depth: Float32[np.ndarray, "m"], centre: Point,
+    spots: Float32[np.ndarray, "n 4"], merged: float,
+) -> Float32[np.ndarray, "m"]:  # fmt: skip
+    """Depth in mm in the clots of a contusion, and in what has run together between them."""
+    at = [a[index] - np.float32(c) for a, c in zip((head.x, head.y, head.z), centre, strict=True)]
+    found = np.minimum(depth, (head.noise[index] + np.float32(merged)) * 3)
+    for dx, dy, dz, size in spots:
+        away = np.sqrt((at[0] - dx) ** 2 + (at[1] - dy) ** 2 + (at[2] - dz) ** 2)
+        found = np.maximum(found, size * (1 + np.float32(0.25) * head.noise[index]) - away)
+    return np.minimum(found, depth + 2).astype(np.float32)
+
+
+def _torn(case: Case, place: str) -> Point:
+    """A point where axons tear."""
+    rng, sign = case.rng, any_side(case.rng)[1]
+    if place == "callosum":
+        angle = case.uniform(0.35, 2.6)
+        return case.uniform(-7, 7), 2 + 1.35 * 28.5 * float(np.cos(angle)), -4 + 28.5 * float(np.sin(angle))
+    if place == "midbrain":
+        return sign * case.uniform(6, 10), case.uniform(11, 16), case.uniform(-20, -8)
+    if place == "capsule":
+        return sign * case.uniform(16, 24), case.uniform(-20, 10), case.uniform(2, 14)
+    if place == "temporal":
+        return pick(rng, (34, -24, -24), (52, 20, -8), (8, 15), 2.0)
+    return pick(rng, (14, -62, 18), (46, 20, 58), (7, 17), 3.0)
+
+
+@lesion("diffuse_axonal_injury")
+def shearing(case: Case) -> Paint:
+    """Small ovals of blood, or of oedema, where grey meets white matter, in the callosum and beside the tectum.
+
+    Adams et al. 1989, Histopathology 15:49 (grades 1 to 3); Gentry et al. 1988, AJR 150:663.
     """
     rng, body = case.rng, case.body
-    side, amount = any_side(rng)[0], float(rng.uniform(3, 13))
-    bubbles = [
-        (float(rng.uniform(-30, 30)), float(rng.uniform(-70, -30)), float(rng.uniform(-6, 40)))
-        for _ in range(int(rng.integers(2, 6)))
-    ]
+    count = int(round(case.graded(2, 14) * case.uniform(0.7, 1.3)))
+    spots = []
+    for _ in range(max(count, 1)):
+        size = 0.5 * case.size_mm() * float(rng.gamma(6, 1 / 6))
+        stretch = (case.uniform(0.6, 1.0), case.uniform(0.8, 1.7), case.uniform(0.7, 1.2))
+        spots.append((_torn(case, case.place()), max(size, 1.3), stretch, case.chance(0.75), case.hu()))
+    if case.severity > 0.55 and case.chance(0.6):
+        # A swollen brain: its furrows are closed on both sides.
+        body.efface(LEFT, case.graded(0.5, 0.9))
+        body.efface(RIGHT, case.graded(0.5, 0.9))
+        body.claims |= {"sulcal_or_cisternal_effacement", "cerebral_edema"}
+    if any(bleeds for *_, bleeds, _ in spots):
+        body.claims.add("intraparenchymal_hemorrhage")
 
     def paint(head: Head) -> None:
-        index = np.flatnonzero(
-            (head.skull > 0)
-            & (head.skull < amount + 1)
-            & (head.y < -30)
-            & head.side(side)
-            & (np.abs(head.x) > 1.5)
-            & (head.z > -10)
-        )
-        level = -52.0 - 0.25 * (15 - amount)
-        depth = np.minimum(
-            amount * np.clip((level - head.y[index]) / 14 + 0.4, 0, 1) - head.skull[index],
-            np.clip(level + 6 - head.y[index], -5, 5),
-        )
-        head.paint(index, ramp(depth.astype(np.float32)), -970.0, "pathological_air", ["pneumocephalus"])
-        for centre in bubbles:
-            index, depth = head.ball(centre, 2.6, rough=0.1)
-            inside = head.tissue_is("csf", "grey")[index]
-            head.paint(index, ramp(depth) * inside, -900.0, "pathological_air", ["pneumocephalus"])
-
-    return paint
-
-
-@lesion("scalp_hematoma")
-def scalp(case: Case) -> Paint:
-    """A crescent of 45-65 HU between galea and skull (Hiatt et al. 2019, Emerg Radiol 26:301)."""
-    rng, body = case.rng, case.body
-    towards, reach, hu = vault_place(rng), float(rng.uniform(0.3, 0.62)), float(rng.uniform(46, 64))
-
-    def paint(head: Head) -> None:
-        index = np.flatnonzero(
-            (head.skull < -4) & ~head.bone & (head.z > -30) & head.tissue_is("fat", "muscle", "skin")
-        )
-        angle = np.arccos(np.clip(_cosine(head, index, towards), -1, 1)) + 0.03 * head.noise[index]
-        weight = ramp((reach - angle).astype(np.float32), 0.1)
-        head.paint(index, weight, hu + 5 * head.noise[index], "acute_blood", ["scalp_hematoma"])
+        for centre, size, stretch, bleeds, hu in spots:
+            index, depth = head.ball(centre, size, stretch=stretch, rough=0.2)
+            brain = head.tissue_is("grey", "white", "oedema")[index]
+            rim = ramp(depth + (np.float32(1.2) if bleeds else 0), 2.0) * brain * np.float32(0.7)
+            head.paint(index, rim, OEDEMA_HU + 2, "oedema", ["diffuse_axonal_injury"])
+            if bleeds:
+                keys = ["diffuse_axonal_injury", "intraparenchymal_hemorrhage"]
+                head.paint(index, ramp(depth, 1.2) * brain, hu, "acute_blood", keys)
 
     return paint

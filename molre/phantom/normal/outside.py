@@ -1,60 +1,32 @@
-"""Normal tissue outside the brain's cavity: skull, face, scalp."""
+"""Normal tissue outside the brain's cavity: skull, face, scalp, neck."""
 
 from __future__ import annotations
 
 import numpy as np
 
 from molre.phantom.head import Head
-from molre.phantom.shapes import ramp
-from molre.phantom.standard.structures import STRUCTURES, S
-from molre.phantom.tissue import AIR, FAT, MUSCLE, SKIN, T
+from molre.phantom.lookup import lookup
+from molre.phantom.normal.bone import fill_bone
+from molre.phantom.normal.eye import fill_orbits
+from molre.phantom.normal.scalp import fill_flesh, fill_scalp, slim
+from molre.phantom.normal.sinus import fill_air
 
-_OUTSIDE = {
-    "face_bone": (650.0, "bone"),
-    "maxillary": (AIR, "air_space"),
-    "ethmoid": (AIR, "air_space"),
-    "sphenoid": (AIR, "air_space"),
-    "frontal": (AIR, "air_space"),
-    "nasal": (-980.0, "air_space"),
-    "mucosa": (40.0, "muscle"),
-    "mastoid_air": (-880.0, "air_space"),
-    "petrous": (1250.0, "bone"),
-    "muscle": (MUSCLE, "muscle"),
-    "ear_air": (AIR, "air_space"),
-    "vitreous": (8.0, "eye"),
-    "sclera": (48.0, "eye"),
-    "lens": (95.0, "eye"),
-    "orbit_soft": (42.0, "muscle"),
-    "orbit_fat": (FAT, "fat"),
-    "sella": (42.0, "grey"),
-}
-_HU = np.array([_OUTSIDE.get(name, (FAT + 10, "fat"))[0] for name in STRUCTURES], np.float32)
-_TISSUE = np.array([T[_OUTSIDE.get(name, (FAT, "fat"))[1]] for name in STRUCTURES], np.uint8)
+LOW_MM = 36.0
+"""Above it there are no bones but the vault's and no muscles."""
 
 
 def fill_outside(head: Head, index: np.ndarray) -> None:
-    body, structure = head.body, head.structure[index]
-    depth, skin, noise = head.skull[index], head.skin[index], head.noise[index]
-    hu, tissue = _HU[structure], _TISSUE[structure]
-    none = structure == S["none"]
-    flesh = none & (skin > 9) & (noise > -0.5)
-    hu[flesh], tissue[flesh] = MUSCLE - 8, T["muscle"]
-    rind = none & (skin < 2.0)
-    hu[rind], tissue[rind] = SKIN, T["skin"]
-    thick = np.float32(body.skull_mm) * (1 + body.bone[head.direction[index]])
-    shell = none | (structure == S["muscle"]) | (structure == S["petrous"]) | (structure == S["face_bone"])
-    part = np.where(shell, ramp(thick + depth, 1.0), np.float32(0))
-    layer = -depth / thick
-    table = np.maximum(
-        np.float32(1) - np.abs(layer - np.float32(0.1)) * 5, np.float32(1) - np.abs(layer - np.float32(0.9)) * 5
-    )
-    bone = np.where(head.z[index] > -15, 620 + 780 * np.clip(table, 0, 1), np.float32(1150)) + 60 * noise
-    bone = np.where(structure == S["petrous"], np.float32(1500), bone)
-    hu += (bone - hu) * part
-    hard = part > 0.5
-    tissue[hard] = T["bone"]
-    hard |= (structure == S["face_bone"]) | (structure == S["petrous"])
-    head.bone[index[hard]] = True
-    speck = (tissue == T["fat"]) | (tissue == T["muscle"])
-    hu[speck] += 6 * noise[speck]
-    head.hu[index], head.tissue[index] = hu, tissue
+    """Lay out every voxel that is not within the inner table, from the skin inwards and fat to air."""
+    body = head.body
+    slim(head, index)
+    outer = np.float32(body.skull_mm) * (1 + body.bone[head.direction[index]]) + head.skull[index]
+    fill_scalp(head, index, outer)
+    low = np.flatnonzero(head.z[index] < LOW_MM)
+    there = index[low]
+    samples = lookup((head.x[there], head.y[there], head.z[there]))
+    fill_flesh(head, there, samples["flesh"])
+    facial = np.full(len(index), -9, np.float32)
+    facial[low] = samples["facial"]
+    fill_bone(head, index, outer, facial)
+    fill_orbits(head, there)
+    fill_air(head, there, samples["hollow"], facial[low])

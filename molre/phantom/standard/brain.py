@@ -1,106 +1,136 @@
-"""The standard brain: ventricles, cisterns, deep grey matter, stem, cerebellum, midline, vessels."""
+"""The standard brain's regions: which structure each place belongs to, and the cisterns about the stem."""
 
 from __future__ import annotations
 
 import numpy as np
 from jaxtyping import UInt8
 
-from molre.phantom.shapes import Coordinates, Field, capsule, ellipsoid, tube, union
+from molre.phantom.shapes import Coordinates, Field, box, capsule, cut, ellipsoid, join, meet, union
+from molre.phantom.standard import nuclei as deep
+from molre.phantom.standard.cortex import callosal_mm, sylvian_mm, tentorial_edge_mm, tentorium_mm
 from molre.phantom.standard.structures import S
+from molre.phantom.standard.vessel import arteries, falx_mm, sinuses, straight_sinus, tentorium_sheet_mm
+
+Structures = UInt8[np.ndarray, "z y x"]
 
 
-def _lateral_ventricle(at: Coordinates) -> Field:
-    """Frontal horn, body, atrium, occipital and temporal horn; horns are taller than wide."""
-    x, y, z = at
-    body = (
-        (3.0, -46, 1, 1.5),
-        (9, -41, 5, 4.0),
-        (7, -28, 10, 4.6),
-        (7, -12, 16, 4.2),
-        (10, 2, 20, 4.0),
-        (16, 16, 19, 4.5),
-    )
-    arch = (*((p[0] + (6 if i == 0 else 0), *p[1:]) for i, p in enumerate(body)),)
-    flat = (x * np.float32(1.1), y, z)
-    front = tube(flat, arch)
-    atrium = tube(at, ((16, 16, 19, 4.5), (25, 25, 10, 6.0), (25, 40, 5, 4.0), (22, 56, 3, 1.2)))
-    temporal = tube(at, ((25, 25, 8, 4.0), (32, 16, -6, 1.5), (34, 2, -15, 0.8), (31, -8, -20, 0.8)))
-    slit = np.maximum(np.maximum(front, atrium), temporal)
-    caudate = ellipsoid(at, (14, -27, 8), (6, 12, 9))
-    return np.minimum(np.minimum(slit, -caudate), x - np.float32(0.6))
-
-
-def ventricles(at: Coordinates) -> Field:
-    third = ellipsoid(at, (0, -4, -1), (1.6, 16, 11))
-    aqueduct = capsule(at, (0, 10, -8), (0, 22, -22), 0.3)
-    fourth = np.minimum(ellipsoid(at, (0, 30, -32), (8, 6, 9)), -ellipsoid(at, (0, 22, -32), (12, 6, 14)))
-    monro = capsule(at, (1, -18, 6), (7, -18, 12), 0.8)
-    return np.maximum.reduce([_lateral_ventricle(at), third, aqueduct, fourth, monro])
-
-
-def _midbrain(at: Coordinates) -> Field:
+def midbrain(at: Coordinates) -> Field:
     """Tectum and the two peduncles, with the notch between them in front."""
     x, y, z = at
-    peduncle = ellipsoid((x, y - np.float32(0.35) * (x - 9), z), (8.5, 1, -14), (7, 9, 15))
-    return union(ellipsoid(at, (0, 12, -13), (11, 9, 14)), peduncle, 3)
+    peduncle = ellipsoid((x, y - np.float32(0.35) * (x - 9), z), (9.5, 1, -14), (6.5, 9, 15))
+    tectum = union(ellipsoid(at, (0, 11, -13), (12, 8, 15)), capsule(at, (5, 18, -8), (5, 18, -15), 4), 2)
+    return union(tectum, peduncle, 3)
+
+
+def pons(at: Coordinates) -> Field:
+    """The pons with the middle cerebellar peduncles."""
+    body = ellipsoid(at, (0, 11, -33), (16, 12.2, 13), 2.3)
+    return union(body, capsule(at, (12, 14, -35), (23, 29, -37), 7.5, 6.5), 4)
+
+
+def medulla(at: Coordinates) -> Field:
+    """Medulla and the cord beneath it."""
+    return join(capsule(at, (0, 16, -44), (0, 27, -66), 9, 7.5), capsule(at, (0, 27, -66), (0, 31, -125), 7.5, 6))
+
+
+def stem(at: Coordinates) -> Field:
+    return join(midbrain(at), pons(at), medulla(at))
+
+
+def callosum(at: Coordinates) -> Field:
+    """The arch of the corpus callosum, thickest at genu and splenium, fanning out into the hemispheres."""
+    x, y, _ = at
+    outer = callosal_mm(at)
+    thick = 5 + 4 * np.exp(-(((y + 48) / 9) ** 2)) + 4.5 * np.exp(-(((y - 25) / 9) ** 2))
+    return meet(outer, thick - outer, np.float32(11) - x, at[2] - np.where(y < -10, -1, 6))
+
+
+def _perimesencephalic(at: Coordinates) -> Field:
+    """The ambient and quadrigeminal cisterns: a thin mantle about the midbrain, wide behind it."""
+    x, y, z = at
+    wide = np.float32(0.75) + np.clip((y - 8) / 8, 0, 1) * np.float32(1.0)
+    around = meet(wide - np.abs(midbrain(at) + wide), z + 24, -z)
+    roof = meet(ellipsoid((x, y - np.float32(0.05) * x * x, z), (0, 23.5, -3), (15, 3.6, 9)), -midbrain(at))
+    return join(around, roof)
 
 
 def cisterns(at: Coordinates) -> Field:
-    x, y, z = at
-    star = np.maximum(ellipsoid(at, (0, -15, -23), (9, 10, 6)), capsule(at, (4, -18, -22), (24, -20, -16), 2.2, 1.2))
-    midbrain = _midbrain(at)
-    around = np.minimum(
-        np.float32(1.1) + np.clip((y - 4) / 16, 0, 1) - np.abs(midbrain + np.float32(0.9)), np.minimum(z + 25, -2 - z)
+    """Distance into the cisterns at the base of the brain."""
+    x, _, _ = at
+    star = join(
+        ellipsoid(at, (0, -15, -22), (11.5, 10, 7.5)),
+        capsule(at, (3, -17, -22), (25, -22, -17), 3.4, 1.6),
+        capsule(at, (4, -11, -23), (17, 0, -20), 2.6, 1.4),
+        capsule(at, (0, -18, -22), (0, -36, -20), 2.4, 1.2),
     )
-    quadrigeminal = ellipsoid(at, (0, 24, -6), (11, 3.2, 6))
-    peduncle = ellipsoid(at, (0, -4, -19), (4.5, 5, 6))
-    pons = np.minimum(capsule(at, (0, -2, -26), (0, 12, -55), 2.5, 3), np.float32(16) - x)
-    angle = capsule(at, (12, 6, -36), (24, 14, -38), 2.6, 1.5)
-    magna = ellipsoid(at, (0, 56, -60), (9, 14, 5))
-    tilt = z + 4 - np.float32(0.30) * (y + 14)
-    wave = tilt + 2 * np.sin(y / np.float32(6.5)) + 1.5 * np.sin(x / np.float32(5))
-    sheet = np.minimum(np.float32(1.3) + np.clip((-y - 5) / 25, 0, 1) - np.abs(wave), np.minimum(x - 33, 26 - y))
-    sheet = np.minimum(sheet, y + 44)
-    island = x - 36 - 2 * np.sin(y / np.float32(4)) * np.sin(z / np.float32(5)) + np.abs(y + 16) * np.float32(0.12)
-    insula = np.minimum(
-        np.float32(1.2) - np.abs(island), np.minimum(np.minimum(y + 38, 10 - y), np.minimum(z + 8, 16 - z))
-    )
-    return np.maximum.reduce([star, around, quadrigeminal, peduncle, pons, angle, magna, sheet, insula])
+    peduncle = ellipsoid(at, (0, -5, -19), (5, 6.5, 7))
+    front = meet(capsule(at, (0, -5, -26), (0, 9, -58), 3.4, 4), np.float32(17) - x)
+    angle = join(capsule(at, (12, 0, -36), (24, 10, -39), 3.4, 2.4), capsule(at, (9, 10, -50), (18, 16, -54), 3, 2))
+    magna = join(ellipsoid(at, (0, 56, -62), (10, 14, 7)), capsule(at, (0, 40, -62), (0, 34, -72), 6, 5))
+    velum = meet(ellipsoid(at, (0, 16, 8), (5, 12, 2.6)), np.float32(5) - x)
+    sylvian = np.float32(1.0) + np.clip((-at[1] - 8) / 25, 0, 1) * np.float32(0.8) - sylvian_mm(at)
+    return join(star, _perimesencephalic(at), peduncle, front, angle, magna, velum, sylvian)
 
 
-def brain(at: Coordinates, structure: UInt8[np.ndarray, "z y x"], cavity: Field) -> None:
+def cerebellum(at: Coordinates, cavity: Field) -> Field:
+    """What lies beneath the tentorium and behind the stem and the petrous bones."""
+    x, y, _ = at
+    behind = y - 15 - np.float32(0.35) * np.maximum(x - 18, 0)
+    return meet(-tentorium_mm(at) - np.float32(0.8), join(tentorial_edge_mm(at) - 1, y - 26), behind, cavity)
+
+
+def brain(at: Coordinates, structure: Structures, cavity: Field) -> None:
+    """Enter the brain's structures, small ones over large ones."""
     x, y, z = at
-    top = -8 - np.float32(0.007) * x * x - np.float32(0.004) * (y - 34) ** 2
-    below = (z < top) & (y > 14 + np.float32(0.55) * np.maximum(x - 14, 0)) & (cavity > 0)
-    structure[below] = S["cerebellum"]
-    sheet = (np.abs(z - top) < 1.0) & (y > 16 + np.float32(0.55) * np.maximum(x - 14, 0)) & (x > 9)
-    structure[sheet & (cavity > 0)] = S["tentorium"]
-    stem = np.maximum.reduce([
-        _midbrain(at), ellipsoid(at, (0, 11, -33), (16, 13, 15)),
-        capsule(at, (0, 18, -44), (0, 30, -66), 9, 8), capsule(at, (0, 30, -66), (0, 31, -120), 7)])  # fmt: skip
-    peduncle = capsule(at, (10, 16, -34), (20, 30, -36), 7)
-    structure[np.maximum(stem, peduncle) > 0] = S["brainstem"]
-    head = np.maximum(ellipsoid(at, (14, -27, 8), (5.5, 10, 8)), capsule(at, (15, -20, 16), (18, 4, 22), 3.5, 1.5))
-    structure[head > 0] = S["caudate"]
-    wedge = ellipsoid((x + np.float32(0.25) * np.abs(y + 16), y, z), (26.5, -15, 1), (7.5, 19, 10))
-    structure[wedge > 0] = S["lentiform"]
-    structure[ellipsoid((x - np.float32(0.3) * (y - 2), y, z), (10.5, 2, 6), (8.5, 15, 9)) > 0] = S["thalamus"]
-    arch = np.abs(np.hypot((y - 2) / np.float32(1.35), z + 4) - 28)
-    structure[(arch < 3.5) & (z > 2) & (x < 9)] = S["callosum"]
-    _midline(at, structure, cavity)
+    hind = cerebellum(at, cavity) > 0
+    fissure = (x < 10) & (callosal_mm(at) < 0) & (tentorium_mm(at) > 0) & (z > -24) & ((y < -18) | (z > -2))
+    _enter(structure, {
+        "midline": fissure & (cavity > 0),
+        "cerebellum": hind,
+        "vermis": hind & (x < 7) & (y > 26),
+    })  # fmt: skip
+    inner = box(at, (0, -62, -126), (50, 70, 46))
+    _enter(structure[inner], _deep(cut(at, inner)))
+    _enter(structure, {
+        "tentorium": tentorium_sheet_mm(at, cavity) > -0.4,
+        "falx": falx_mm(at, cavity) > -0.4,
+        "venous_sinus": sinuses(at, cavity) > -0.4,
+    })  # fmt: skip
+    middle = box(at, (0, -64, -76), (54, 92, 48))
+    small = cut(at, middle)
+    _enter(structure[middle], {
+        "straight_sinus": straight_sinus(small) > -0.4,
+        "artery": arteries(small) > -0.4,
+        "sella": ellipsoid(small, (0, -14, -33), (6, 5.5, 4)) > 0,
+    })  # fmt: skip
 
 
-def _midline(at: Coordinates, structure: UInt8[np.ndarray, "z y x"], cavity: Field) -> None:
-    x, y, z = at
-    above = np.hypot((y - 2) / np.float32(1.35), z + 4) > 32.5
-    fissure = (x < 10) & above & (cavity > 0) & ((y < -14) | (z > -9)) & (z > -24)
-    structure[fissure & (structure == 0)] = S["midline"]
-    sinus = (cavity > 0) & (cavity < 5 - x) & ((z > 30) | (y > 40)) & (z > -4) & (x < 5)
-    transverse = (cavity > 0) & (cavity < 4.5) & (np.abs(z + 9 + np.float32(0.05) * x) < 4) & (y > 30) & (x < 56)
-    structure[sinus | transverse] = S["venous_sinus"]
-    structure[ellipsoid(at, (24, 26, 10), (2.6, 4, 3)) > 0] = S["choroid"]
-    structure[ellipsoid(at, (0, 16, -2), (3, 4, 2.5)) > 0] = S["pineal"]
-    vessel = tube(at, ((7, -14, -28, 1.6), (8, -20, -21, 1.6), (20, -21, -17, 1.4), (33, -20, -12, 1.1)))
-    basilar = capsule(at, (0, -4.5, -24), (0, -1, -42), 1.5)
-    structure[np.maximum(vessel, basilar) > 0] = S["artery"]
-    structure[ellipsoid(at, (0, -15, -34), (6, 5, 4)) > 0] = S["sella"]
+def _enter(structure: Structures, found: dict[str, np.ndarray]) -> None:
+    for name, where in found.items():
+        structure[np.broadcast_to(where, structure.shape)] = S[name]
+
+
+def _deep(at: Coordinates) -> dict[str, np.ndarray]:
+    return {
+        "dentate": np.abs(ellipsoid(at, (15, 41, -37), (8, 7, 5))) < 1.2,
+        "medulla": medulla(at) > 0,
+        "pons": pons(at) > 0,
+        "midbrain": midbrain(at) > 0,
+        "callosum": callosum(at) > 0,
+        "fornix": capsule(at, (1.5, -14, 6), (2, 6, 16), 1.6) > 0,
+        "capsule": _capsule(at) > 0,
+        "hippocampus": deep.hippocampus(at) > 0,
+        "insula": ellipsoid(at, (37, -14, 4), (4, 23, 14)) > 0,
+        "caudate": deep.caudate(at) > 0,
+        "thalamus": deep.thalamus(at) > 0,
+        "lentiform": deep.putamen(at) > 0,
+        "pallidum": deep.pallidum(at) > 0,
+        "choroid": capsule(at, (22, 25, 12), (25, 30, 6), 3.0) > 0,
+        "pineal": ellipsoid(at, (0, 19, -1), (3, 4, 2.6)) > 0,
+    }
+
+
+def _capsule(at: Coordinates) -> Field:
+    """The internal capsule: between caudate and thalamus within and the lens without."""
+    hull = ellipsoid(at, (18, -12, 5), (12, 30, 13))
+    return meet(hull, -deep.nuclei(at))

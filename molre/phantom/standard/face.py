@@ -1,72 +1,208 @@
-"""The standard face, orbits, sinuses and temporal bones."""
+"""The standard face: its bones, the orbits and the sinuses."""
 
 from __future__ import annotations
 
 import numpy as np
 from jaxtyping import UInt8
 
-from molre.phantom.shapes import Coordinates, Field, capsule, ellipsoid, tube
+from molre.phantom.shapes import Coordinates, Field, capsule, ellipsoid, tube, union
+from molre.phantom.standard.neck import flesh, mandible, vertebrae
+from molre.phantom.standard.orbit import orbit, wall_mm
+from molre.phantom.standard.solids import Solids
 from molre.phantom.standard.structures import S
+from molre.phantom.standard.temporal import canals, mastoid_cells, temporal_air, temporal_bone
+
+ZYGOMA = (
+    ((50.5, -72, -24, 4.2), (52, -70, -36, 3.0), (51, -71, -50, 3.4), (50, -72, -58, 5.0)),
+    ((50, -71, -58, 5.6), (47, -71, -66, 4.6), (40, -70, -80, 3.4)),
+    ((50, -72, -58, 4.6), (60, -62, -60, 3.2), (68, -45, -61, 2.2), (71, -28, -60, 2.0), (69, -12, -58, 2.4), (65, 0, -56, 3.2)),
+)
+"""Frontal process, body, arch."""
+NASAL_BONE = (
+    ((0.5, -97, -33), (0.5, -9, -18), (6.5, 5, -2), 0.9),
+    ((7.5, -92.5, -36), (8, 4, -44), (4, 5, -3), 1.0),
+    ((0, -96, -31), (10, 4, 0), (0, 3, -6), 2.4),
+)
+"""Nasal bone, frontal process of the maxilla, nasion: corner, two edges and half the thickness of plates."""
+WINGS = (
+    ((26, -40, -46, 2.2), (40, -42, -48, 2.0), (54, -40, -40, 1.8)),
+    ((12, -27, -27, 2.0), (22, -40, -25, 2.0), (36, -47, -22, 2.2), (52, -48, -16, 2.4)),
+)
+"""Greater and lesser wings of the sphenoid."""
 
 
-def face(at: Coordinates, structure: UInt8[np.ndarray, "z y x"], cavity: Field, cells: Field) -> None:
+def maxillary(at: Coordinates) -> Field:
+    """Distance to the wall of the maxillary antrum: a pyramid with its base at the nose."""
     x, y, z = at
-    outside = cavity < -1
-    orbit = ellipsoid((x + np.float32(0.30) * (y + 76), y, z), (31, -74, -36), (19, 27, 17), 2.2)
-    maxilla = ellipsoid(at, (29, -60, -66), (16, 19, 14), 2.4)
-    nose = np.minimum(ellipsoid(at, (0, -62, -64), (15, 46, 24), 2.6), -orbit)
-    ethmoid = ellipsoid(at, (0, -66, -38), (11, 24, 11), 3)
-    sphenoid = ellipsoid(at, (0, -27, -40), (15, 15, 9), 2.6)
-    frontal = np.minimum(ellipsoid(at, (10, -90, -20), (16, 8, 13), 2.3), np.minimum(-cavity - 2, x - np.float32(0.6)))
-    solid = np.maximum.reduce([orbit + 2.2, maxilla + 1.6, nose + 1.0, ethmoid + 1.2, sphenoid + 2.5, frontal + 3.0])
-    cheek = tube(at, ((50, -72, -50, 5.0), (60, -50, -52, 4.0), (66, -20, -48, 3.0), (62, 0, -46, 5.0)))
-    rim = capsule(at, (48, -76, -20), (50, -72, -50), 4.5)
-    structure[outside & (np.maximum.reduce([solid, cheek, rim]) > 0)] = S["face_bone"]
-    structure[outside & (capsule(at, (18, -36, -62), (18, -34, -90), 6) > 0)] = S["face_bone"]
-    structure[outside & (nose > 0)] = S["nasal"]
-    turbinate = (
-        (np.abs(x) < 1.0)
-        | (np.abs(np.hypot(x - 9, z + 70 + 2 * np.sin(y / 9)) - 1) < 2.4)
-        | (np.abs(x - 8 - np.sin(z)) < 1.2)
-    )
-    structure[outside & (nose > 0) & turbinate] = S["mucosa"]
-    septa = (np.abs(cells) < 0.22) | (x < 1.1)
-    structure[outside & (ethmoid > 0)] = S["ethmoid"]
-    structure[outside & (ethmoid > 0) & septa] = S["face_bone"]
-    structure[outside & (maxilla > 0)] = S["maxillary"]
-    structure[outside & (sphenoid > 0)] = S["sphenoid"]
-    structure[outside & (sphenoid > 0) & (x < 0.9)] = S["face_bone"]
-    structure[frontal > 0] = S["frontal"]
-    _orbit(at, structure, outside & (orbit > 0))
-    _temporal_bone(at, structure, cavity, cells)
+    sides = [
+        x - np.float32(17.5) - np.float32(0.10) * (z + 70),
+        np.float32(0.46) * (20 - x) + np.float32(0.888) * (y + 84),
+        np.float32(-0.76) * (x - 46.5) - np.float32(0.65) * (y + 69),
+        np.float32(-0.94) * (z + 57.5) - np.float32(0.2) * (x - 30) + np.float32(0.2) * (y + 60),
+        np.float32(0.93) * (z + 90) - np.float32(0.36) * (x - 26),
+        -y - np.float32(45.5),
+    ]
+    inside = -sides[0]
+    for side in sides[1:]:
+        inside = union(inside, -side, 4.0)
+    return -inside
 
 
-def _orbit(at: Coordinates, structure: UInt8[np.ndarray, "z y x"], where: np.ndarray) -> None:
-    structure[where] = S["orbit_fat"]
-    globe = ellipsoid(at, (32, -84, -36), (12, 12, 12))
-    nerve = tube(at, ((31, -73, -36, 2.0), (22, -55, -34, 2.0), (11, -42, -31, 2.0)))
-    muscle = np.maximum.reduce(
-        [
-            capsule(at, (43, -80, -36), (20, -48, -34), 1.8),
-            capsule(at, (21, -80, -36), (14, -48, -34), 1.8),
-            capsule(at, (32, -80, -25), (18, -48, -30), 1.8),
-            capsule(at, (32, -80, -47), (18, -48, -38), 1.8),
-        ]
-    )
-    structure[where & (np.maximum(nerve, muscle) > 0)] = S["orbit_soft"]
-    structure[globe > 0] = S["sclera"]
-    structure[globe > 1.3] = S["vitreous"]
-    structure[ellipsoid(at, (32, -92.5, -36), (4.5, 2.2, 4.5)) > 0] = S["lens"]
+def nasal(at: Coordinates) -> Field:
+    """Distance to the wall of the nasal cavity down to the palate, from the nostrils to the choanae."""
+    x, y, z = at
+    wide = 14.5 - 8 * np.clip((z + 62) / 26, 0, 1) - 8 * np.clip((-y - 80) / 18, 0, 1)
+    roof = -33 - z - np.float32(0.8) * np.maximum(-y - 84, 0)
+    front = np.float32(0.85) * (y + 97) - np.float32(0.42) * (z + 52)
+    nostril = np.maximum(front, np.float32(10) - np.hypot(y + 101, z + 80))
+    walls = np.minimum(np.minimum(wide - x, nostril), np.minimum(roof, z + 89))
+    return np.minimum(walls, -30 - y).astype(np.float32)
 
 
-def _temporal_bone(at: Coordinates, structure: UInt8[np.ndarray, "z y x"], cavity: Field, cells: Field) -> None:
-    out = cavity < -0.5
-    pyramid = np.maximum(
-        capsule(at, (14, 3, -37), (60, 27, -44), 7, 13), capsule(at, (58, 28, -48), (56, 26, -66), 13, 8)
-    )
-    structure[out & (pyramid > 0)] = S["petrous"]
-    mastoid = ellipsoid(at, (58, 28, -50), (10, 15, 15))
-    ear = np.maximum(ellipsoid(at, (46, 14, -46), (4, 4, 6)), ellipsoid(at, (50, 20, -44), (4, 4, 4)))
-    structure[out & (mastoid > 0) & (cells > -0.25)] = S["mastoid_air"]
-    structure[out & (ear > 0)] = S["mastoid_air"]
-    structure[capsule(at, (50, 14, -48), (84, 14, -49), 3.2) > 0] = S["ear_air"]
+def pharynx(at: Coordinates) -> Field:
+    """The nasopharynx and what is below it."""
+    air = tube(at, ((0, -33, -70, 10), (0, -26, -66, 8), (0, -20, -74, 7), (0, -18, -112, 8)))
+    return np.maximum(air, capsule(at, (6, -17, -69), (13, -13, -69), 2.2))
+
+
+def frontal(at: Coordinates, cavity: Field) -> Field:
+    """The frontal sinus at its largest: between the tables above the brow."""
+    x = at[0]
+    lobes = 1.3 * np.cos(x / np.float32(3.6))
+    space = ellipsoid(at, (8, -93.5, -18), (22, 5.2, 13), 2.3) + lobes
+    deep = capsule(at, (3.5, -88, -36), (6, -93, -26), 3.5, 4)
+    return np.minimum(np.maximum(space, deep), -cavity - np.float32(2.2))
+
+
+def turbinates(at: Coordinates) -> Field:
+    """Distance into the mucosa of the turbinates and of the cavity's lining."""
+    return np.maximum.reduce([
+        tube(at, ((8.5, -86, -78, 3.0), (9, -70, -79, 5.2), (9, -46, -78, 4.2))),
+        tube(at, ((12, -84, -72, 1.8), (12.5, -60, -72, 2.2), (12, -46, -72, 2.0))),
+        tube(at, ((6.0, -82, -60, 2.4), (7.5, -66, -64, 4.0), (7.5, -44, -64, 3.2))),
+        tube(at, ((5.0, -60, -51, 1.8), (5, -44, -53, 2.2))),
+    ])  # fmt: skip
+
+
+def face(at: Coordinates, structure: UInt8[np.ndarray, "z y x"], cavity: Field, skin: Field) -> dict[str, Field]:
+    """Lay out all outside the skull's cavity.
+
+    Returns:
+        Distances in mm: ``facial`` inside the bones of face, skull base and neck, ``hollow`` inside spaces that hold
+        air, ``flesh`` inside muscle and glands.
+    """
+    x, y, z = at
+    outside = cavity < 0
+    eye = orbit(at)
+    air, spaces = _air(at, cavity, eye)
+    bone, parts = _bones(at, eye, air, spaces)
+    muscle, glands = flesh(at, skin)
+    muscle = np.maximum(muscle, glands)
+    muscle = np.maximum(muscle, np.minimum(_walls_of_air(spaces), skin - 2))
+    hollow = np.minimum(air.field, -cavity - np.float32(0.4))
+    conchae = (spaces["nasal"] > -2) & (spaces["pharynx"] < 0)
+    hollow = np.where(conchae, np.minimum(hollow, -turbinates(at)), hollow)
+    facial = np.minimum(np.minimum(bone.field, -hollow), -cavity)
+    facial = np.where(eye > 0, np.minimum(facial, -eye), facial)
+    structure[outside & (muscle > 0)] = S["muscle"]
+    structure[outside & (glands > 0) & (glands >= muscle)] = S["gland"]
+    structure[outside & (eye > 0)] = S["orbit_fat"]
+    for name, part in parts.items():
+        structure[outside & (facial > -0.4) & (part > -1)] = S[name]
+    for name, space in spaces.items():
+        structure[outside & (space > -0.6) & (hollow > -0.8)] = S[name]
+    structure[outside & (mastoid_cells(at) > 0) & (facial > -1)] = S["mastoid_air"]
+    structure[outside & (spaces["nasal"] > 0) & (hollow < 0)] = S["mucosa"]
+    structure[outside & (canals(at) > -0.3)] = S["foramen"]
+    return {"facial": facial, "hollow": hollow, "flesh": np.where(eye > -0.5, np.minimum(muscle, -eye), muscle)}
+
+
+def _walls_of_air(spaces: dict[str, Field]) -> Field:
+    """Soft tissue about pharynx and nose, which have muscle and mucosa for walls where they have no bone."""
+    return np.maximum(spaces["pharynx"] + np.float32(5), spaces["nasal"] + np.float32(2.0))
+
+
+def _air(at: Coordinates, cavity: Field, eye: Field) -> tuple[Solids, dict[str, Field]]:
+    x, y, z = at
+    ear = Solids(at)
+    temporal_air(ear)
+    cells = ellipsoid(at, (6.5, -66, -41), (7.2, 23, 12), 4)
+    cells = np.minimum(np.maximum(cells, ellipsoid(at, (9, -52, -46), (6, 10, 8), 3)), x - np.float32(1.6))
+    ball = ellipsoid(at, (7.5, -29, -43), (8.5, 14, 10), 2.8)
+    ball = np.maximum(ball, ellipsoid(at, (12, -26, -47), (6, 9, 5), 2.4))
+    spaces = {
+        "frontal": frontal(at, cavity),
+        "maxillary": np.minimum(maxillary(at), -eye - np.float32(0.8)),
+        "ethmoid": np.minimum(np.minimum(cells, -eye - np.float32(0.7)), -cavity - np.float32(0.9)),
+        "sphenoid": np.minimum(ball, -cavity - np.float32(1.2)),
+        "nasal": nasal(at),
+        "pharynx": pharynx(at),
+        "ear_air": ear.field,
+    }
+    spaces["nasal"] = np.minimum(spaces["nasal"], -cells - np.float32(0.8))
+    air = Solids(at)
+    air.field = np.maximum.reduce(list(spaces.values()))
+    return air, spaces
+
+
+def _bones(
+    at: Coordinates, eye: Field, air: Solids, spaces: dict[str, Field]
+) -> tuple[Solids, dict[str, Field]]:
+    """All bones, and by name the distance into each group of them, in order of precedence."""
+    parts = {}
+    for name, build in _PARTS.items():
+        solid = Solids(at, blend_mm=2.0)
+        build(solid)
+        parts[name] = solid.field
+    parts["orbital_wall"] = np.where(eye < 6, eye + wall_mm(at), -14).astype(np.float32)
+    walls = (("maxillary", 0.8), ("ethmoid", 0.6), ("sphenoid", 1.2), ("frontal", 2.4))
+    nose = np.float32(0.6) - np.abs(spaces["nasal"])
+    solid = [parts["face_bone"], nose, *(spaces[name] + np.float32(w) for name, w in walls)]
+    parts["face_bone"] = np.maximum.reduce(solid)
+    # Nose and mouth have no bone in front.
+    opening = (at[1] < -92) & (at[2] < -52) & (parts["nasal_bone"] < 0)
+    parts["face_bone"] = np.where(opening, -14, parts["face_bone"])
+    parts["orbital_wall"] = np.minimum(parts["orbital_wall"], at[1] + np.float32(96.0) - np.float32(0.42) * at[0])
+    bone = Solids(at)
+    for part in parts.values():
+        bone.field = union(bone.field, part, 1.6)
+    return bone, parts
+
+
+def _middle(bone: Solids) -> None:
+    """Wings and plates of the sphenoid, septum, palate and teeth."""
+    for wing in WINGS:
+        bone.tube(wing)
+    bone.ellipsoid((20, -37, -50), (6, 4.5, 9))
+    bone.plate((22, -41, -27), (21, -20, 0), (0, 0, -26), 1.0)
+    bone.plate((47, -66, -26), (5, -5, 0), (0, 0, -28), 2.2)
+    bone.plate((18, -42, -56), (9, 8, -1), (2, 3, -34), 0.8)
+    bone.plate((15, -41, -56), (-1, 10, 0), (-1, 0, -34), 0.7)
+    bone.plate((0, -92, -90), (18, 0, 0), (0, 46, 0), 1.8)
+    bone.tube(((2, -98, -94, 4.5), (14, -92, -94, 5), (23, -76, -94, 5.5), (26, -54, -93, 5.5)))
+    bone.tube(((5, -88, -30, 3.5), (14, -93, -23, 4), (30, -92, -19, 4.5), (44, -82, -19, 4.5), (51, -72, -24, 4.2)))
+    bone.plate((9.5, -80, -78), (0, 32, 0), (2, 0, 3), 0.6)
+    bone.plate((7.5, -76, -61), (0, 28, 0), (1, 0, -4), 0.5)
+
+
+def _nose(bone: Solids) -> None:
+    for corner, along, across, half_mm in NASAL_BONE:
+        bone.plate(corner, along, across, half_mm)
+
+
+def _each(tubes: tuple[tuple[tuple[float, float, float, float], ...], ...]) -> object:
+    def build(bone: Solids) -> None:
+        for one in tubes:
+            bone.tube(one)
+
+    return build
+
+
+_PARTS = {
+    "face_bone": _middle,
+    "petrous": temporal_bone,
+    "zygoma": _each(ZYGOMA),
+    "nasal_bone": _nose,
+    "mandible": mandible,
+    "vertebra": vertebrae,
+}
