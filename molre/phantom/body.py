@@ -17,13 +17,13 @@ from molre.phantom.shapes import Point, smooth_noise
 from molre.phantom.standard.skull import MEAN_MM, thickness_mm
 from molre.phantom.stroke import Infarct
 from molre.phantom.swelling import Swelling
-from molre.phantom.template import AZIMUTH, POLAR, directions
+from molre.phantom.template import directions
 from molre.phantom.texture import Texture, draw_texture
 from molre.phantom.tissue import BLOOD_HU_BY_HAEMATOCRIT, CONTRAST_HU, CSF, GREY
 
 LEFT, RIGHT = 0, 1
 """Positions of the hemispheres in per-side settings."""
-SIZE = {"F": (0.945, 0.02), "M": (0.985, 0.02)}
+SIZE = {"F": (0.935, 0.02), "M": (0.972, 0.02)}
 """Mean and deviation of a head's size relative to the standard one: brains of men are about a tenth larger by volume
 (Ruigrok et al. 2014, Neurosci Biobehav Rev 39:34)."""
 TORQUE_WAVES = ((1 / 40, 0.0, 0.0), (0.0, 1 / 60, 0.0))
@@ -85,6 +85,7 @@ class Body:
     contrast: float = 1.0
     pineal_calcified: bool = False
     choroid_calcified: bool = False
+    falx_calcified: bool = False
     third_mm: float = 0.0
     fourth_mm: float = 0.0
     cavum_mm: float = 0.0
@@ -156,7 +157,7 @@ class Body:
         self.atrophy = atrophy
         for side in (LEFT, RIGHT):
             self.sulcus_mm[side] += 1.55 * atrophy
-            self.ventricle_mm[side] += 3.2 * atrophy
+            self.ventricle_mm[side] += 5.0 * atrophy
         self.third_mm += 1.6 * atrophy
         self.gap_mm += 2.2 * atrophy
         self.cistern_mm += 1.4 * atrophy
@@ -189,7 +190,7 @@ def draw_body(rng: np.random.Generator, age_years: float) -> Body:
     """A random person of an age, without findings."""
     age = age_years
     sex = "F" if rng.random() < 0.5 else "M"
-    ripe = float(np.clip((age - 45) / 45, 0, 1))
+    ripe = float(np.clip((age - 35) / 55, 0, 1)) ** 1.4
     size = float(rng.normal(*SIZE[sex]))
     # Broad heads are short: the cephalic index, 78 +- 4 (Bushby et al. 1992, J Med Genet 29:484), varies by the ratio.
     broad = float(rng.normal(0, 0.028))
@@ -207,7 +208,7 @@ def draw_body(rng: np.random.Generator, age_years: float) -> Body:
         grey_hu=float(rng.normal(GREY, 0.8)),
         white_hu=0.0,
         csf_hu=float(np.clip(rng.normal(CSF, 1.2), 4, 12)),
-        ventricle_mm=[0.7, 0.7],
+        ventricle_mm=[0.4, 0.4],
         sulcus_mm=[0.72, 0.72],
         gap_mm=0.35,
         cistern_mm=0.0,
@@ -241,13 +242,10 @@ def _vary_fluid(rng: np.random.Generator, body: Body) -> None:
     body.ventricle_mm = [body.ventricle_mm[LEFT] + size + asymmetry, body.ventricle_mm[RIGHT] + size - asymmetry]
     body.third_mm += 0.4 * size
     body.sulcus_mm = [float(each * rng.normal(1, 0.07)) for each in body.sulcus_mm]
-    # A cavum septi pellucidi remains in some adults (Osborn's Brain, 2nd ed., 2018).
+    # A calcified falx and a cavum septi pellucidi are chance findings (Osborn's Brain, 2nd ed., 2018).
+    body.falx_calcified = bool(rng.random() < 0.03 + 0.002 * max(body.age_years - 40, 0))
     if rng.random() < 0.06:
         body.cavum_mm = float(rng.uniform(0.8, 2.2))
     first, second = BLOOD_HU_BY_HAEMATOCRIT
     haematocrit = float(np.clip(rng.normal(41 if body.sex == "F" else 45, 3.5), 30, 54))
     body.blood_hu = first + second * haematocrit
-
-
-NORMAL_FOLDS = POLAR * AZIMUTH
-"""Directions of one hemisphere; the right hemisphere's follow the left's."""

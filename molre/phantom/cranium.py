@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from molre.phantom.shapes import Number
+
 Sides = tuple[float, float]
 
 
@@ -44,40 +46,44 @@ class Cranium:
     foramina: Sides
 
 
-def _pair(rng: np.random.Generator, mean: float, between: float, within: float, low: float, high: float) -> Sides:
-    """Two sides that resemble each other."""
-    middle = rng.normal(mean, between)
-    left, right = np.clip(middle + rng.normal(0, within, 2), low, high)
+def _pair(rng: np.random.Generator, mean: float, spread: tuple[float, float], low: Number, high: Number) -> Sides:
+    """Two sides that resemble each other: deviations between people and between the sides of one."""
+    middle = rng.normal(mean, spread[0])
+    left, right = np.clip(middle + rng.normal(0, spread[1], 2), low, high)
     return float(left), float(right)
 
 
 def draw_cranium(rng: np.random.Generator, age_years: float) -> Cranium:
     """A random person's skull.
 
-    Frontal sinuses are absent on a side in some 8 % (Danesh-Sani et al. 2011, J Craniofac Surg 22:1037), sutures close
+    Frontal sinuses are absent on a side in some 8 % (Danesh-Sani et al. 2011, J Craniofac Surg 22:e48), sutures close
     with age, the diploe thins out in the old.
     """
     ripe = float(np.clip((age_years - 25) / 55, 0, 1))
     swell = float(rng.uniform(-0.6, 0.6))
     return Cranium(
         suture=float(np.clip(rng.normal(0.95 - 0.55 * ripe, 0.12), 0.15, 1)),
-        diploe_hu=float(np.clip(rng.normal(480 - 60 * ripe, 80), 280, 680)),
-        table_hu=float(np.clip(rng.normal(1500, 110), 1200, 1800)),
-        frontal_mm=_pair(rng, 2.6, 2.0, 1.4, 0, 9),
+        diploe_hu=float(np.clip(rng.normal(520 - 40 * ripe, 90), 300, 740)),
+        table_hu=float(np.clip(rng.normal(1700, 110), 1350, 1900)),
+        frontal_mm=_pair(rng, 2.6, (2.0, 1.4), 0, 9),
         maxillary_mm=_maxillary(rng),
-        sphenoid_mm=_pair(rng, 1.4, 1.2, 0.8, 0, 6),
-        mastoid=_pair(rng, 0.72, 0.24, 0.07, 0.05, 1),
+        sphenoid_mm=_pair(rng, 1.4, (1.2, 0.8), 0, 6),
+        mastoid=_pair(rng, 0.72, (0.24, 0.07), 0.05, 1),
         nose_mm=(0.2 + swell, 0.2 - swell),
         septum_mm=(float(rng.normal(0, 1.6)), float(rng.normal(0, 2.5))),
         slim=float(rng.uniform(0, 1)),
         phases=tuple(float(p) for p in rng.uniform(0, 2 * np.pi, 9)),
         pits=tuple(_pit(rng) for _ in range(rng.poisson(4 + 4 * ripe))),
-        foramina=tuple(float(rng.uniform(0.6, 1.3)) if rng.random() < 0.5 else 0.0 for _ in range(2)),  # type: ignore[arg-type]
+        foramina=(_foramen(rng), _foramen(rng)),
     )
 
 
+def _foramen(rng: np.random.Generator) -> float:
+    return float(rng.uniform(0.6, 1.3)) if rng.random() < 0.5 else 0.0
+
+
 def _maxillary(rng: np.random.Generator) -> Sides:
-    """Mostly full; hypoplastic on a side in some 8 % (Bolger et al. 1990, Otolaryngol Head Neck Surg 103:759)."""
+    """Mostly full; hypoplastic in some 10 % of people (Bolger et al. 1990, Otolaryngol Head Neck Surg 103:759)."""
     sides = rng.exponential(0.35, 2) + np.where(rng.random(2) < 0.05, rng.uniform(3, 7, 2), 0)
     return float(sides[0]), float(sides[1])
 

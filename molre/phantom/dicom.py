@@ -69,7 +69,7 @@ def _axial(
     kernel: Kernel,
     number: int,
     hu: Int16[np.ndarray, "slices rows columns"],
-    start_s: float,
+    start_s: int,
 ) -> Iterator[Dataset]:
     """The images of a series; one dataset is filled again and again."""
     description = f"HEAD {float(scan.geometry.thickness_mm[-1]):.1f} {kernel.name}"

@@ -76,7 +76,7 @@ def _slope(field: Grids) -> Grids:
 def draw_folds(rng: np.random.Generator) -> Folds:
     """A person's folds: narrow-band noise drawn to zero along the named folds, so that those lie where they should.
 
-    Gyri are some 11 mm wide, folds 5 to 20 mm deep (Ono, Kubik and Abernathey 1990, Atlas of the Cerebral Sulci).
+    Gyri are some 11 mm wide, folds 5 to 28 mm deep (Ono, Kubik and Abernathey 1990, Atlas of the Cerebral Sulci).
     Where the noise is flat near zero, two folds are about to meet; there the gyri stay joined, or a pit would open.
     """
     shared, weight, named_mm = template().sulci
@@ -86,7 +86,7 @@ def draw_folds(rng: np.random.Generator) -> Folds:
     distance = np.clip(field / (slope + np.float32(0.05)), -7, 7)
     coarse = smooth_noise(rng, (2, *(n // 2 + 1 for n in FOLD_SHAPE)), 1.7)
     depth = coarse.repeat(2, 1).repeat(2, 2).repeat(2, 3)[:, : FOLD_SHAPE[0], : FOLD_SHAPE[1], : FOLD_SHAPE[2]]
-    depth = ndimage.uniform_filter(depth, (0, 3, 3, 3)) * np.float32(6.5) + np.float32(13.5)
-    depth += (named_mm + np.float32(3) - depth) * weight * np.float32(0.75)
+    depth = ndimage.uniform_filter(depth, (0, 3, 3, 3)) * np.float32(7) + np.float32(19.5)
+    depth += (named_mm + np.float32(6) - depth) * weight * np.float32(0.75)
     depth *= np.clip(slope * np.float32(9) - np.float32(0.35), 0, 1)
-    return Folds(distance_mm=distance.astype(np.float32), depth_mm=np.clip(depth, 0, 24).astype(np.float32))
+    return Folds(distance_mm=distance.astype(np.float32), depth_mm=np.clip(depth, 0, 28).astype(np.float32))

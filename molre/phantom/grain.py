@@ -55,38 +55,41 @@ class Grain:
 def grain_of(scan: Scan) -> Grain:
     """Noise in the most even patches of brain, each less its own quadratic trend (ICRU report 87, 2012, ch. 4)."""
     side = int(PATCH_MM / scan.pixel_mm) // 2 * 2
-    trend = _trend(side)
-    left = [one - (trend @ one.ravel()).reshape(side, side) for one in _patches(scan.hu, side)]
-    left.sort(key=lambda one: float(one.std()))
-    left = left[: max(4, int(len(left) * EVEN))]
+    left = _without_trend(_patches(scan.hu, side))
+    deviation = left.std((1, 2))
+    most_even = np.argsort(deviation)[: max(4, int(len(left) * EVEN))]
+    left = left[most_even]
     window = np.outer(np.hanning(side), np.hanning(side))
     window /= np.sqrt((window**2).mean())
-    power = np.mean([np.abs(np.fft.fft2(one * window)) ** 2 for one in left], axis=0) * (scan.pixel_mm / side) ** 2
+    power = (np.abs(np.fft.fft2(left * window)) ** 2).mean(0) * (scan.pixel_mm / side) ** 2
     frequency = np.fft.fftfreq(side, scan.pixel_mm)
     ring = np.round(np.hypot(*np.meshgrid(frequency, frequency)) * side * scan.pixel_mm).astype(int)
     radial = (np.bincount(ring.ravel(), power.ravel()) / np.bincount(ring.ravel()))[: side // 2 + 1]
     return Grain(
-        deviation_hu=float(np.median([one.std() for one in left])),
+        deviation_hu=float(np.median(deviation[most_even])),
         frequency_per_mm=np.arange(len(radial)) / (side * scan.pixel_mm),
         power=radial,
     )
 
 
-def _trend(side: int) -> Float64[np.ndarray, "pixels pixels"]:
-    """Projects a patch onto its quadratic trend."""
+def _without_trend(patches: Float32[np.ndarray, "n side side"]) -> Float64[np.ndarray, "n side side"]:
+    """Patches less the quadratic surface fitted to each."""
+    side = patches.shape[1]
     y, x = np.mgrid[:side, :side] / side - 0.5
     terms = np.stack([np.ones_like(x), x, y, x * y, x * x, y * y], axis=-1).reshape(-1, 6)
-    return terms @ np.linalg.pinv(terms)
+    flat = patches.reshape(len(patches), -1).astype(float)
+    return (flat - flat @ np.linalg.pinv(terms).T @ terms.T).reshape(patches.shape)
 
 
-def _patches(hu: Float32[np.ndarray, "slices rows columns"], side: int) -> list[Float32[np.ndarray, "side side"]]:
+def _patches(hu: Float32[np.ndarray, "slices rows columns"], side: int) -> Float32[np.ndarray, "n side side"]:
+    """Square patches of brain alone."""
     step = max(side // 4, 1)
-    found: list[np.ndarray] = []
+    found = []
     for plane in hu:
         patches = np.lib.stride_tricks.sliding_window_view(plane, (side, side))[::step, ::step]
         mean = patches.mean((2, 3))
         brain = (mean > BRAIN_HU[0]) & (mean < BRAIN_HU[1])
         kept = patches[brain]
         far = np.abs(kept - mean[brain][:, None, None]).max((1, 2), initial=0.0)
-        found.extend(kept[far < FURTHEST_HU])
-    return found
+        found.append(kept[far < FURTHEST_HU])
+    return np.concatenate(found)

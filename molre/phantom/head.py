@@ -51,12 +51,12 @@ class Head:
         pixels = _pixels(to_head(pose, mesh(geometry)), geometry)
         self.shape = pixels[0].shape
         self.fine = geometry.fine
-        fixed = tuple(a.reshape(-1) for a in pixels)
+        fixed = (pixels[0].reshape(-1), pixels[1].reshape(-1), pixels[2].reshape(-1))
         lifted = swell(fixed, body.swellings, body.skull_mm, body.bone)
         samples = lookup(lifted)
         self.where = np.flatnonzero(samples["near"])
         samples = samples.subset(self.where)
-        self.still = tuple(a[self.where] for a in fixed)
+        self.still = (fixed[0][self.where], fixed[1][self.where], fixed[2][self.where])
         self.x, self.y, self.z = samples.points
         self.skin, self.skull, self.facial = samples["skin"], samples["skull"], samples["facial"]
         self.structure: UInt8[np.ndarray, "n"] = samples["structure"]
@@ -75,6 +75,9 @@ class Head:
         self.marks: dict[str, list[np.ndarray]] = {}
 
     still: tuple[Float32[np.ndarray, "n"], Float32[np.ndarray, "n"], Float32[np.ndarray, "n"]]
+    x: Float32[np.ndarray, "n"]
+    y: Float32[np.ndarray, "n"]
+    z: Float32[np.ndarray, "n"]
     ventricle: Float32[np.ndarray, "n"]
     cistern: Float32[np.ndarray, "n"]
 

@@ -19,7 +19,7 @@ SOFT_WINDOW, BONE_WINDOW = (40, 80), (600, 2800)
 TURN_MS = 1000
 
 
-def study_header(study: PhantomStudy, number: int, description: str, start_s: float) -> Dataset:
+def study_header(study: PhantomStudy, number: int, description: str, start_s: int) -> Dataset:
     """Patient, study, series and equipment.
 
     Args:
@@ -65,7 +65,7 @@ def _number_of(text: str) -> int:
 
 
 def image_header(
-    study: PhantomStudy, scan: Scan, kernel: Kernel, number: int, description: str, start_s: float
+    study: PhantomStudy, scan: Scan, kernel: Kernel, number: int, description: str, start_s: int
 ) -> Dataset:
     """What all axial images of a series share."""
     protocol, geometry, scanner = scan.protocol, scan.geometry, scan.protocol.scanner

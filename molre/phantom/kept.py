@@ -65,9 +65,9 @@ def _write(path: Path, arrays: dict[str, np.ndarray]) -> None:
         try:
             np.save(file, record)
             file.close()
-            os.replace(file.name, path)
+            Path(file.name).replace(path)
         except OSError:
-            os.unlink(file.name)
+            Path(file.name).unlink()
             raise
     others = sorted(path.parent.glob(path.name.split("-")[0] + "-*.npy"), key=lambda each: each.stat().st_mtime)
     for old in others[:-KEEP]:

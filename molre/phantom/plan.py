@@ -186,8 +186,12 @@ def _studies_behind() -> float:
 
 @cache
 def _mean_by_age(key: str) -> float:
-    ages = np.array([_ages(np.random.default_rng([8, n]), 0)[0] for n in range(2000)])
-    return float(entries()[key].at_age(ages).mean())
+    return float(entries()[key].at_age(_usual_ages()).mean())
+
+
+@cache
+def _usual_ages() -> Float64[np.ndarray, "n"]:
+    return np.array([_ages(np.random.default_rng([8, n]), 0)[0] for n in range(2000)])
 
 
 def _by_age(key: str, age_years: float) -> float:

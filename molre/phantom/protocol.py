@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
+from typing import Any
 
 import numpy as np
 
@@ -95,11 +96,12 @@ class Protocol:
 def scanners() -> Mapping[str, Scanner]:
     """The table by name of the protocol."""
     text = (resources.files("molre.phantom") / "table" / "scanners.toml").read_text(encoding="utf-8")
-    read = {}
-    for name, told in tomllib.loads(text).items():
-        kernels = {kind: Kernel(**told.pop(kind)) for kind in ("soft", "bone")}
-        read[name] = Scanner(**kernels, **{key: tuple(v) if isinstance(v, list) else v for key, v in told.items()})
-    return read
+    return {name: _read(told) for name, told in tomllib.loads(text).items()}
+
+
+def _read(told: dict[str, Any]) -> Scanner:
+    values = {name: tuple(value) if isinstance(value, list) else value for name, value in told.items()}
+    return Scanner(**values | {kind: Kernel(**told[kind]) for kind in ("soft", "bone")})
 
 
 def draw_protocol(rng: np.random.Generator, config: CohortConfig) -> Protocol:

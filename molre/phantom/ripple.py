@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float64
 
-from molre.phantom.shapes import Coordinates, Field
+from molre.phantom.shapes import Coordinates, Field, Number
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -30,7 +30,7 @@ class Ripple:
         return total * np.float32(np.sqrt(2 / len(self.phases)))
 
 
-def draw_ripple(rng: np.random.Generator, shortest_mm: float, longest_mm: float, count: int = 5) -> Ripple:
+def draw_ripple(rng: np.random.Generator, shortest_mm: Number, longest_mm: Number, count: int = 5) -> Ripple:
     """Waves in random directions whose lengths lie between two."""
     waves = rng.normal(0, 1, (count, 3))
     waves *= (2 * np.pi / rng.uniform(shortest_mm, longest_mm, count) / np.linalg.norm(waves, axis=1))[:, None]

@@ -53,12 +53,12 @@ def tube(at: Coordinates, points: Sequence[tuple[Number, Number, Number, Number]
     return np.maximum.reduce(pieces)
 
 
-def join(*solids: Field) -> Field:
+def join(*solids: np.ndarray) -> Field:
     """Any of the solids."""
     return reduce(np.maximum, solids).astype(np.float32)
 
 
-def meet(*solids: Field) -> Field:
+def meet(*solids: np.ndarray) -> Field:
     """What all of the solids share."""
     return reduce(np.minimum, solids).astype(np.float32)
 

@@ -15,6 +15,10 @@ EDGE = 0.08
 """Share of a swelling's height below which nothing is moved."""
 
 
+PERIOSTEUM_MM = 0.8
+"""What stays on the outer table when the scalp is lifted off it."""
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Swelling:
     """A bulge: tissue outwards of ``base`` is moved along ``outwards`` by up to ``height_mm``.
@@ -53,9 +57,7 @@ class Swelling:
         share = (share - np.float32(EDGE)) / np.float32(1 - EDGE)
         return np.float32(self.height_mm) * np.maximum(share, 0)
 
-    def above_base_mm(
-        self, at: Coordinates, outer_mm: Float32[np.ndarray, "*m"] | float
-    ) -> Float32[np.ndarray, "*m"]:
+    def above_base_mm(self, at: Coordinates, outer_mm: Float32[np.ndarray, "*m"] | float) -> Float32[np.ndarray, "*m"]:
         """Height in mm of each point over the base, given that over the outer table."""
         if self.over_skull:
             return np.asarray(outer_mm, np.float32)
@@ -87,7 +89,7 @@ def swell(
         at = (x[index], y[index], z[index])
         found = lookup(at)
         inner = found["skull"]
-        above = one.above_base_mm(at, -inner - np.float32(skull_mm) * (1 + bone[found["direction"]]))
+        above = one.above_base_mm(at, -inner - np.float32(skull_mm) * (1 + bone[found["direction"]]) - PERIOSTEUM_MM)
         height = one.local_height_mm(at)
         run = np.maximum(np.float32(one.run_mm), height)
         moved = height * np.clip(above / np.maximum(run, np.float32(1e-3)), 0, 1) * (inner < -1)

@@ -19,8 +19,8 @@ from molre.phantom.shapes import Coordinates, Field, smooth_noise, within
 from molre.phantom.standard.brain import brain, cisterns
 from molre.phantom.standard.cortex import hull, sulci
 from molre.phantom.standard.face import face
-from molre.phantom.standard.skull import cavity as inner_table
 from molre.phantom.standard.nuclei import nuclei
+from molre.phantom.standard.skull import cavity as inner_table
 from molre.phantom.standard.skull import skin as scalp
 from molre.phantom.standard.ventricle import ventricles
 from molre.phantom.standard.vessel import dura, vessels
@@ -52,21 +52,20 @@ class Coding:
 
 
 CODINGS = {
-    "skin": Coding(kind="i1", middle_mm=11.5, steps=8),
-    "skull": Coding(kind="i2", middle_mm=0, steps=128, slope_steps=8192),
-    "ventricle": Coding(kind="i1", middle_mm=-7.5, steps=8),
-    "cistern": Coding(kind="i1", middle_mm=-7.5, steps=8),
-    "hull": Coding(kind="i2", middle_mm=0, steps=128, slope_steps=8192),
-    "nucleus": Coding(kind="i1", middle_mm=0, steps=8),
-    "vessel": Coding(kind="i1", middle_mm=0, steps=16),
-    "dura": Coding(kind="i1", middle_mm=0, steps=16),
-    "facial": Coding(kind="i1", middle_mm=4, steps=16),
-    "hollow": Coding(kind="i1", middle_mm=4, steps=16),
-    "flesh": Coding(kind="i1", middle_mm=4, steps=16),
+    "skin": Coding(kind="i1", middle_mm=11.5, steps=8.0),
+    "skull": Coding(kind="i2", middle_mm=0.0, steps=128.0, slope_steps=8192.0),
+    "ventricle": Coding(kind="i1", middle_mm=-7.5, steps=8.0),
+    "cistern": Coding(kind="i1", middle_mm=-7.5, steps=8.0),
+    "hull": Coding(kind="i2", middle_mm=0.0, steps=128.0, slope_steps=8192.0),
+    "nucleus": Coding(kind="i1", middle_mm=0.0, steps=8.0),
+    "vessel": Coding(kind="i1", middle_mm=0.0, steps=16.0),
+    "dura": Coding(kind="i1", middle_mm=0.0, steps=16.0),
+    "facial": Coding(kind="i1", middle_mm=4.0, steps=16.0),
+    "hollow": Coding(kind="i1", middle_mm=4.0, steps=16.0),
+    "flesh": Coding(kind="i1", middle_mm=4.0, steps=16.0),
 }
 NOISE_SIDE, NOISE_STEP_MM, NOISE_STEPS = 128, 1.25, 30
 """Samples a side, their distance, and steps per unit deviation of the noise; it repeats after 160 mm."""
-DISTANCES = {name: (0.0, 1.0) for name in CODINGS}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -87,7 +86,7 @@ class Template:
     direction: UInt16[np.ndarray, "n"]
     near: UInt8[np.ndarray, "n"]
     sulci: Float32[np.ndarray, "3 z y x"]
-    noise: UInt32[np.ndarray, "n"]
+    noise: UInt32[np.ndarray, "grains"]
 
 
 def _grid() -> Coordinates:
@@ -140,7 +139,9 @@ def _bent(field: Field, bend: list[Field]) -> Field:
     """A field read at displaced points."""
     part = tuple(slice(*edges) for edges in ((8, 150), (50, 212), (0, 82)))
     x, y, z = bend
-    at = [base + move[part] / STEP_MM for base, move in zip(np.indices(z[part].shape, np.float32), (z, y, x), strict=True)]
+    at = [
+        base + move[part] / STEP_MM for base, move in zip(np.indices(z[part].shape, np.float32), (z, y, x), strict=True)
+    ]
     bent = field.copy()
     bent[part] = ndimage.map_coordinates(field[part], at, order=1, mode="nearest")
     return bent

@@ -1,35 +1,24 @@
-"""A phantom study as molre's volume, without files between."""
+"""How much brain and fluid a head holds."""
 
 from __future__ import annotations
 
 import numpy as np
 
-from molre.phantom.headers import decimal
-from molre.phantom.study import PhantomStudy
-from molre.volume import Grid, Stack, Volume, resample
+from molre.phantom.geometry import Geometry
+from molre.phantom.head import Head
 
 
-def stack_of(study: PhantomStudy) -> Stack:
-    """The soft axial series as it is read from its files, where numbers are text with some digits."""
-    geometry = study.geometry
-    cosines = [geometry.row_cosine, geometry.column_cosine]
-    directions = np.array([[float(decimal(c, 9)) for c in cosine] for cosine in cosines])
-    directions /= np.linalg.norm(directions, axis=1, keepdims=True)
-    pixel_mm = float(decimal(geometry.pixel_mm))
-    return Stack(
-        hu=study.hu,
-        origins_mm=np.array([[float(decimal(p)) for p in position] for position in geometry.positions_mm]),
-        row_direction=directions[0],
-        column_direction=directions[1],
-        pixel_mm=(pixel_mm, pixel_mm),
-    )
+def volumes_ml(head: Head, geometry: Geometry) -> dict[str, float]:
+    """Volumes of ``brain``, ``fluid`` inside the skull, and ``ventricles`` of a head whose tissue is laid out, in mL.
 
-
-def volume_of(study: PhantomStudy, grid: Grid) -> Volume:
-    """What ``read_study`` and ``resample`` make of the study's files: the same voxels at the same place.
-
-    Args:
-        study: which.
-        grid: of the volume.
+    Adults have 1,100-1,500 mL of brain (Ruigrok et al. 2014, Neurosci Biobehav Rev 39:34).
     """
-    return resample(stack_of(study), grid)
+    slices = head.where // int(np.prod(head.shape[1:])) // head.fine
+    voxel_ml = (geometry.thickness_mm * geometry.pixel_mm**2 / head.fine / 1000)[slices]
+    inner = head.inner > 0
+    found = {
+        "brain": inner & head.tissue_is("grey", "white"),
+        "fluid": inner & head.tissue_is("csf"),
+        "ventricles": head.ventricular,
+    }
+    return {name: float(voxel_ml[where].sum()) for name, where in found.items()}

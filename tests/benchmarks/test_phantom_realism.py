@@ -18,9 +18,11 @@ from molre.dicom import read_study, scan
 from molre.phantom import CohortConfig, make_study
 from molre.phantom.realism import MEASURES, Scan, measured, scan_of, scan_of_phantom
 
-PHANTOMS = 24
+PHANTOMS = 20
 AGES_YEARS = (20.0, 90.0)
 MATRIX_PX, FIELD_MM = 512, 250.0
+SCANNER = "ge_sequential"
+"""The maker, kind and kernel of the real head's scanner."""
 PAGE = Path(molre.__file__).parent / "phantom" / "REALISM.md"
 TEMPLATE = Path(__file__).resolve().parents[3] / "shared" / "data" / "scct" / "scct.nii"
 
@@ -33,16 +35,20 @@ Everything the phantom draws is synthetic. Written by `tests/benchmarks/test_pha
 person with an old infarct and white-matter disease, which is why its ventricles are large and its white matter dark.
 *template*: an average of many heads in MNI space, which is larger than most heads, with blurred edges and without true
 HU: only volumes and lengths mean something, its values stretched to HU as its makers stretched HU to them. *phantoms*:
-median and 5th to 95th percentile of {count} normal heads of {youngest:.0f} to {oldest:.0f} years, {matrix} x {matrix}
-pixels of {pixel:.2f} mm. All columns are measured by `molre.phantom.realism.measured` alone, from HU and spacing, without
-knowledge of what was drawn. HU of grey and white matter are the means of two Gaussians fitted to the histogram of brain
-at 1 mm, so that partial volume counts in all columns. Values outside of the literature's range are in bold.
+median and 5th to 95th percentile of {count} normal heads of {youngest:.0f} to {oldest:.0f} years, as by a scanner like
+the real head's (`{scanner}`), {matrix} x {matrix} pixels of {pixel:.2f} mm.
+
+All columns are measured by `molre.phantom.realism.measured`, from HU and spacing, without knowledge of what was drawn.
+HU of grey and white matter are the means of two Gaussians fitted to the histogram of brain at 1 mm, so that partial
+volume counts in all columns. Values outside of the literature's range are in bold.
 
 """
 
 
 def phantom(number: int) -> dict[str, float]:
-    config = CohortConfig(seed=77, matrix_px=MATRIX_PX, field_mm=FIELD_MM, tilted_fraction=0.0)
+    config = CohortConfig(
+        seed=77, matrix_px=MATRIX_PX, field_mm=FIELD_MM, scanners=(SCANNER,), tilted_fraction=0.0, motion_fraction=0.0
+    )
     age = float(np.linspace(*AGES_YEARS, PHANTOMS)[number])
     return measured(scan_of_phantom(make_study(config, number, force=(), age_years=age)))
 
@@ -100,7 +106,8 @@ def test_phantoms_measure_like_heads(head_ct_ge, table):
     table("Phantoms beside real heads", header, lines)
     introduction = INTRODUCTION.format(
         date=datetime.datetime.now(tz=datetime.UTC).date(), commit=commit(), machine=platform.platform(),
-        count=PHANTOMS, youngest=AGES_YEARS[0], oldest=AGES_YEARS[1], matrix=MATRIX_PX, pixel=FIELD_MM / MATRIX_PX,
+        count=PHANTOMS, youngest=AGES_YEARS[0], oldest=AGES_YEARS[1], matrix=MATRIX_PX, scanner=SCANNER,
+        pixel=FIELD_MM / MATRIX_PX,
     )  # fmt: skip
     text = "\n".join(f"| {' | '.join(line)} |" for line in (header, ["---", *["---:"] * 3, "---"], *lines))
     PAGE.write_text(f"{introduction}{text}\n", encoding="utf-8")

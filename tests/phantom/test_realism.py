@@ -79,7 +79,7 @@ def test_level_and_colour_of_the_noise_are_those_put_in(sigma_px):
 @cache
 def phantoms():
     """Six normal heads."""
-    config = CohortConfig(seed=77, matrix_px=256, field_mm=250.0, tilted_fraction=0.0)
+    config = CohortConfig(seed=77, matrix_px=256, field_mm=250.0, scanners=("ge_sequential",), tilted_fraction=0.0)
     found = [
         measured(scan_of_phantom(make_study(config, n, force=(), age_years=float(a)))) for n, a in enumerate(AGES_YEARS)
     ]

@@ -22,7 +22,7 @@ def archive(tmp_path_factory) -> Archive:
     from molre.phantom import CohortConfig, make_study, write_study
 
     root = tmp_path_factory.mktemp("archive")
-    found = Archive(root, [make_study(CohortConfig(studies=5, seed=3), number) for number in range(5)])
+    found = Archive(root, [make_study(CohortConfig(studies=5, seed=4), number) for number in range(5)])
     for number, study in enumerate(found.studies):
         write_study(study, found.path_of(number))
     for file in images(found.path_of(1)):
@@ -45,7 +45,7 @@ def _edit(file: Path, **values) -> None:
     data = pydicom.dcmread(file)
     for name, value in values.items():
         if value is None:
-            delattr(data, name)
+            data.pop(name, None)
         else:
             setattr(data, name, value)
     data.save_as(file)

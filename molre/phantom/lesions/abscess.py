@@ -28,9 +28,9 @@ def _abscess(case: Case) -> Paint:
     centre = pick(case.rng, (14, -60, -6), (50, 50, 46), (10, 28), 2)
     radius, halo = case.size_mm(), case.graded(5, 16)
     keys = [*KEY, "intracranial_mass_any"]
-    solid = lump(case.rng, centre, radius, rough=0.06, stretch=0.12)
+    solid = lump(case.rng, centre, radius, rough=0.11, stretch=0.15)
     extent = swell(case, centre, radius, halo)
-    wall, capsule = case.uniform(1.8, 3.0), contrast(case, case.uniform(40, 50), 25.0)
+    wall, capsule = case.uniform(1.8, 3.0), contrast(case, case.uniform(34, 43), 25.0)
     hu, gas = case.hu(), case.chance(0.2) and radius > 7
     weigh(case, centre, radius, halo)
     case.body.claims |= set(keys)
@@ -38,7 +38,11 @@ def _abscess(case: Case) -> Paint:
     def paint(head: Head) -> None:
         vasogenic(head, extent, case.uniform(14.5, 18.5), case.graded(0.7, 0.95))
         index, depth = solid.depth(head)
-        value = capsule + (hu - capsule) * ramp(depth - wall, 1.2) + 0.8 * head.noise[index]
+        value = (
+            capsule
+            + (hu - capsule) * ramp(depth - wall * (1 + np.float32(0.3) * head.noise[index]), 1.2)
+            + 0.8 * head.noise[index]
+        )
         head.paint(index, ramp(depth) * inside(head, index), value.astype(np.float32), "fluid", keys)
         if gas:
             top = head.still[1][index] - np.float32(centre[1] - 0.55 * radius)
@@ -56,7 +60,7 @@ def _rim(depth: np.ndarray, hu: float, noise: np.ndarray) -> np.ndarray:
 def _subdural(case: Case) -> Paint:
     """A lens or crescent over a hemisphere; the brain beneath swells more than its thickness explains."""
     side, sign = case.side()
-    thick = 0.5 * case.size_mm()
+    thick = 0.65 * case.size_mm()
     reach = case.uniform(0.5, 1.0)
     layer = Layer(
         towards=(sign * 0.9, case.uniform(-0.7, 0.4), case.uniform(0.2, 0.7)),
@@ -67,7 +71,7 @@ def _subdural(case: Case) -> Paint:
         ripple=(0.15, case.uniform(4, 8), case.uniform(0, 6)),
     )
     case.body.press(layer)
-    bulk(case.rng, case.body, side, 0.14 * thick)
+    bulk(case.rng, case.body, side, 0.1 * thick)
     hu = case.hu()
 
     def paint(head: Head) -> None:
@@ -82,11 +86,11 @@ def _subdural(case: Case) -> Paint:
 def _interhemispheric(case: Case) -> Paint:
     """Pus along one side of the falx."""
     side, sign = case.side()
-    thick = 0.42 * case.size_mm()
+    thick = 0.5 * case.size_mm()
     front = case.uniform(-70, -30)
     sheet = Sheet(side=sign, thickness_mm=thick, front_mm=front, back_mm=front + case.uniform(50, 95))
     case.body.press(sheet)
-    bulk(case.rng, case.body, side, 0.11 * thick)
+    bulk(case.rng, case.body, side, 0.09 * thick)
     hu = case.hu()
 
     def paint(head: Head) -> None:

@@ -13,6 +13,9 @@ from molre.phantom.lesions.registry import lesion, mimic
 from molre.phantom.lesions.territory import TERRITORIES
 from molre.phantom.shapes import ramp, tube
 
+LEAST_RISE_HU = 7.0
+"""Of clot above the patient's own blood."""
+
 
 @lesion("hyperdense_artery_sign")
 def hyperdense_artery(case: Case) -> Paint:
@@ -23,7 +26,7 @@ def hyperdense_artery(case: Case) -> Paint:
     sign = 1 if side == LEFT else -1
     course = ARTERIES[TERRITORIES[territory].artery]
     low, high = case.entry.hu
-    hu = float(np.clip(case.graded(low, high - 6) + case.uniform(-3, 8), low, high))
+    hu = float(np.clip(case.graded(low, high - 6) + case.uniform(-3, 8), case.body.blood_hu + LEAST_RISE_HU, 95))
     clot = stretch(course, case.uniform(0, 12), case.size_mm(), case.graded(0.0, 0.5) + case.uniform(-0.1, 0.2))
 
     def paint(head: Head) -> None:
@@ -38,10 +41,5 @@ def hyperdense_artery(case: Case) -> Paint:
 @mimic("dense_blood")
 def dense_blood(case: Case) -> Paint:
     """All arteries and sinuses alike are dense where the haematocrit is high."""
-    hu = case.hu()
-
-    def paint(head: Head) -> None:
-        vessels = np.flatnonzero(head.tissue_is("vessel"))
-        head.hu[vessels] = np.maximum(head.hu[vessels], np.float32(hu))
-
-    return paint
+    case.body.blood_hu = max(case.body.blood_hu, case.hu())
+    return lambda head: None

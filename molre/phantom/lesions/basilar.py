@@ -71,7 +71,7 @@ def skull_base(case: Case) -> Paint:
     length, hu = case.size_mm(), case.hu()
     path = course(case, points, sign, length)
     heights = _heights(case, heights, length)
-    width, slant = case.graded(0.7, 2.0), case.uniform(-0.12, 0.12)
+    width, slant = case.graded(1.0, 2.4), case.uniform(-0.12, 0.12)
     opened = [name for name in OPENED.get(place, ()) if case.chance(0.25 + 0.65 * case.severity)]
     share, blood = case.graded(0.2, 0.85), case.uniform(40, 62)
     both = case.chance(0.5)
@@ -94,7 +94,7 @@ def temporal(case: Case) -> Paint:
     # The blow decides the side.
     sign = (1 if case.body.impact[0] > 0 else -1) if case.chance(0.7) else sign
     path = course(case, PETROUS[kind], sign, case.size_mm())
-    width, slant, hu = case.graded(0.7, 1.8), case.uniform(-0.15, 0.15), case.hu()
+    width, slant, hu = case.graded(1.0, 2.6), case.uniform(-0.15, 0.15), case.hu()
     bleeds = case.chance(0.35 + 0.6 * case.severity)
     reach, blood, middle = case.graded(8, 30), case.uniform(35, 60), case.chance(0.7)
     if bleeds:

@@ -33,10 +33,16 @@ def _chalk(
     head.paint(index, weight, value, "calcification", keys)
 
 
+def _density(case: Case) -> float:
+    """A density of the table's range that rises with severity, give or take a fifth."""
+    low, high = case.entry.hu
+    return float(np.clip(case.graded(low, 0.8 * high) * case.uniform(0.8, 1.25), low, high))
+
+
 @lesion("basal_ganglia_calcification")
 def ganglia(case: Case) -> Paint:
     """Both pallida, alike but not the same; in severe cases all deep nuclei and the dentate nuclei."""
-    hu = float(np.clip(case.graded(case.entry.hu[0], case.entry.hu[1] * 0.8) * case.uniform(0.85, 1.25), *case.entry.hu))
+    hu = _density(case)
     radius, fill = case.size_mm() / 2, case.graded(-0.3, 1.1)
     names = ["pallidum"]
     if case.severity > 0.72:
@@ -58,7 +64,7 @@ def ganglia(case: Case) -> Paint:
 def calcification(case: Case) -> Paint:
     """Single or scattered nodules in brain, nodules on the ventricles' walls, or a band along the cortex."""
     place = case.place()
-    hu = float(np.clip(case.graded(case.entry.hu[0], case.entry.hu[1] * 0.8) * case.uniform(0.8, 1.25), *case.entry.hu))
+    hu = _density(case)
     if place == "gyral":
         return _gyral(case, hu)
     count = 1 if place == "single" else int(case.rng.integers(3, 5 + round(9 * case.severity)))
@@ -114,7 +120,7 @@ WALLS = {
 @lesion("intracranial_atherosclerosis")
 def atherosclerosis(case: Case) -> Paint:
     """Patches or tram lines of chalk in the walls of carotid siphons and vertebral arteries."""
-    hu = float(np.clip(case.graded(case.entry.hu[0], case.entry.hu[1] * 0.8) * case.uniform(0.8, 1.25), *case.entry.hu))
+    hu = _density(case)
     thick, patchy = case.graded(0.7, 1.8), case.graded(-0.9, 0.8)
     place, only = case.place(), case.side()[1]
     names = ("siphon", "vertebral", "basilar") if place == "all" else (place,)
@@ -149,27 +155,5 @@ def pallidal_density(case: Case) -> Paint:
             index, depth = head.ball((sign * x, y, z), 4.0, stretch=shape, rough=0.2)
             grey = head.tissue_is("grey")[index]
             head.hu[index] += np.float32(rise) * ramp(depth, 3.0) * grey
-
-    return paint
-
-
-@mimic("dense_plexus")
-def dense_plexus(case: Case) -> Paint:
-    """Large physiological chalk: choroid plexus of the atria, pineal gland, plates in the falx."""
-    hu = case.hu()
-    case.body.pineal_calcified = case.body.choroid_calcified = True
-    radius, falx = case.graded(3.0, 6.5), case.chance(0.6)
-    plate = (case.uniform(-60, 30), case.uniform(36, 56), case.uniform(4, 12))
-
-    def paint(head: Head) -> None:
-        for sign in (1, -1):
-            index, depth = head.ball((sign * 24.0, 28.0, 9.0), radius, stretch=(0.7, 1.2, 1.0), rough=0.4)
-            inside = head.ventricle[index] + max(head.body.ventricle_mm) > 0
-            head.paint(index, ramp(depth) * inside, hu, "calcification")
-        if falx:
-            y, z, reach = plate
-            index = head.near((0.0, y, z), reach, (1, 1, 1))
-            flat = np.minimum(1.2 - np.abs(head.x[index]), reach - np.hypot(head.y[index] - y, head.z[index] - z))
-            head.paint(index, ramp(flat.astype(np.float32)) * head.at("midline")[index], hu, "calcification")
 
     return paint

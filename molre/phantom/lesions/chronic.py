@@ -11,7 +11,6 @@ from molre.phantom.head import Head
 from molre.phantom.lesions.registry import lesion
 from molre.phantom.ripple import draw_ripple
 from molre.phantom.shapes import Point, ramp
-from molre.phantom.standard.structures import S
 from molre.phantom.tissue import T
 
 LEAST_ATROPHY = 0.56
@@ -73,7 +72,7 @@ def cerebellar(case: Case) -> Paint:
     body, place = case.body, case.place()
     body.cerebellar_atrophy += case.graded(0.7, 2.4)
     body.fourth_mm += case.graded(0.6, 2.6)
-    width, spacing, turn = case.graded(0.15, 1.3), case.uniform(4.6, 6.4), case.uniform(0, 6.28)
+    width, spacing, turn = case.graded(0.25, 1.8), case.uniform(4.6, 6.4), case.uniform(0, 6.28)
     tilt = case.uniform(0.5, 0.9)
 
     def paint(head: Head) -> None:
@@ -86,8 +85,9 @@ def cerebellar(case: Case) -> Paint:
             + head.noise[index]
             + np.float32(turn)
         )
-        reach = np.where(vermis, np.float32(22), np.float32(13 if place == "hemispheres" else 8)) + 4 * head.noise[index]
-        furrow = (wave - 1) * np.float32(spacing / 4) + np.float32(width) * np.clip((reach - head.skull[index]) / 6, -1, 1)
+        reach = np.where(vermis, np.float32(22), np.float32(13 if place == "hemispheres" else 8))
+        open_mm = np.float32(width) * np.clip((reach + 4 * head.noise[index] - head.skull[index]) / 6, -1, 1)
+        furrow = (wave - 1) * np.float32(spacing / 4) + open_mm
         head.paint(index, ramp(furrow.astype(np.float32), 1.6), head.body.csf_hu, "csf")
         fluid = head.at("cerebellum") & head.tissue_is("csf") | head.ventricular & (head.z < -18) & (head.y > 14)
         head.mark(np.flatnonzero(fluid), ["cerebellar_atrophy"])
@@ -143,7 +143,7 @@ def perivascular(case: Case) -> Paint:
     def paint(head: Head) -> None:
         for centre, radius, shape in tubes:
             index, depth = head.ball(centre, radius, stretch=shape, rough=0.05)
-            brain = (head.structure[index] != S["brainstem"]) & head.tissue_is("grey", "white")[index]
+            brain = ~head.at("brainstem")[index] & head.tissue_is("grey", "white")[index]
             shown: Float32[np.ndarray, "m"] = ramp(depth) * brain
             head.paint(index, shown, body.csf_hu, "csf", ["enlarged_perivascular_spaces"])
 

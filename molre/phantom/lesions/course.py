@@ -35,7 +35,7 @@ def stretch(course: Course, start_mm: float, length_mm: float, wider_mm: float =
     return [(float(x), float(y), float(z), float(r) + wider_mm) for x, y, z, r in zip(*columns, strict=True)]
 
 
-def box_about(head: Head, course: Course, sign: int, margin_mm: float = 5.0) -> np.ndarray:
+def box_about(head: Head, course: Course, sign: int, margin_mm: Number = 5.0) -> np.ndarray:
     """Indices of voxels near a course on one side."""
     points = np.array(course)[:, :3] * (sign, 1, 1)
     low, high = points.min(0) - margin_mm, points.max(0) + margin_mm

@@ -8,7 +8,7 @@ from molre.phantom.case import Case, Paint
 from molre.phantom.head import Head
 from molre.phantom.lesions.extraaxial import toward_vault
 from molre.phantom.lesions.fossa import press_hind
-from molre.phantom.lesions.mass import Lump, below_vault, contrast, dam, fill, inside, lump
+from molre.phantom.lesions.mass import Lump, below_vault, contrast, dam, fill, inside, lump, press
 from molre.phantom.lesions.registry import lesion, mimic
 from molre.phantom.lesions.tumour import SPECKS
 from molre.phantom.shapes import Point, ramp, tube
@@ -29,7 +29,7 @@ def arachnoid_cyst(case: Case) -> Paint:
         keys.append(HIND)
         press_hind(case, solid.centre, solid.radius_mm, 0.75)
     else:
-        case.body.push(solid.centre, solid.radius_mm, 0.75)
+        press(case, solid.centre, solid.radius_mm, 0.75)
         if place == "suprasellar":
             dam(case.body, 0.35 * (solid.radius_mm - 6), third=-1.0)
     case.body.claims |= set(keys)
@@ -48,11 +48,10 @@ def _pool(case: Case, place: str, sign: int) -> Lump:
     if place == "middle_fossa":
         # Galassi I lies before the pole; II and III reach back along the Sylvian fissure.
         centre: Point = (sign * 42.0, -36.0 + 0.55 * radius, -24.0 + 0.25 * radius)
-        return lump(rng, centre, 0.95 * radius, rough=0.05, stretch=(0.95, 1.15, 0.95))
+        return lump(rng, centre, 0.95 * radius, rough=0.07, stretch=(0.85, 1.3, 0.95))
     if place == "convexity":
-        return lump(
-            rng, below_vault(toward_vault(case, 0.1, 0.9), 0.3 * radius), 0.85 * radius, rough=0.05, stretch=0.15
-        )
+        centre = below_vault(toward_vault(case, 0.1, 0.9), 0.3 * radius)
+        return lump(rng, centre, 0.85 * radius, rough=0.05, stretch=0.15)
     if place == "retrocerebellar":
         centre = (case.uniform(-9, 9), 84.0 - 0.7 * radius, case.uniform(-40, -30))
         return lump(rng, centre, 0.85 * radius, rough=0.05, stretch=(1.2, 0.85, 1.0))
@@ -64,7 +63,7 @@ def _pool(case: Case, place: str, sign: int) -> Lump:
 def _displace_temporal_lobe(case: Case, solid: Lump, sign: int) -> None:
     """The lobe is small and moves back and up."""
     radius = solid.radius_mm
-    case.body.push(solid.centre, 1.05 * radius, 0.7)
+    press(case, solid.centre, 1.05 * radius, 0.7)
     if radius > 16:
         case.body.slide((sign * 40.0, -8.0, -10.0), (-sign * 0.1 * radius, 0.12 * radius, 0.12 * radius), radius)
         case.body.claims.add("mass_effect")
@@ -111,7 +110,7 @@ def lipoma(case: Case) -> Paint:
     }[place]
     size = 1.3 * radius if place == "pericallosal_nodule" else 0.75 * radius
     solid = lump(case.rng, centre, size, rough=0.1, stretch=0.15)
-    case.body.push(centre, size, 0.6)
+    press(case, centre, size, 0.6)
     rim = place == "pericallosal_nodule" and case.chance(0.6)
     if place == "cerebellopontine_angle":
         keys.append(HIND)
@@ -154,7 +153,7 @@ def xanthogranuloma(case: Case) -> Paint:
             index, depth = solid.depth(head)
             wet = head.ventricular[index] | head.at("choroid")[index]
             head.paint(index, ramp(depth) * wet, 32.0, "grey")
-            speck = np.minimum(depth, 2 * (head.noise[index] - 0.2)).astype(np.float32)
+            speck = np.minimum(depth, 2 * (solid.grain(head, index) - np.float32(0.2))).astype(np.float32)
             head.paint(index, ramp(speck) * wet, hu, "calcification")
 
     return paint

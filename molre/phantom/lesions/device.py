@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 
 from molre.phantom.case import Case, Paint
@@ -24,6 +26,8 @@ SUBTHALAMIC_MM: Point = (12.0, -3.0, -8.0)
 
 def rod(head: Head, start: Point, end: Point, radius_mm: float, hu: float, tissue: str, keys: list[str]) -> None:
     """A straight rod, as far as it lies beneath the skin."""
+    # A rod needs a length.
+    end = (end[0], end[1], end[2] + 0.01)
     low, high = np.minimum(start, end) - radius_mm - 2, np.maximum(start, end) + radius_mm + 2
     x, y, z = head.still
     index = np.flatnonzero((z > low[2]) & (z < high[2]))
@@ -184,7 +188,7 @@ def _wire(head: Head, start: Point, end: Point, radius: float, hu: float) -> Non
     out = -(head.body.skull_mm + 2.4)
     ways = [np.asarray(start) * (1 - t) + np.asarray(end) * t for t in np.linspace(0, 1, 6)]
     points = [below_vault((float(w[0]), float(w[1]), float(w[2])), out) for w in ways]
-    for a, b in zip(points[:-1], points[1:], strict=True):
+    for a, b in pairwise(points):
         rod(head, a, b, 0.9 * radius, hu, "metal", LEAD)
 
 
@@ -230,7 +234,7 @@ def _depth_electrodes(case: Case) -> Paint:
     shafts = []
     for _ in range(int(case.rng.integers(3, 7))):
         towards = mirrored(case.uniform(-0.7, 0.6), case.uniform(-0.15, 0.5), sign)
-        x, y, z = below_vault(towards, 0)
+        _, y, z = below_vault(towards, 0)
         shafts.append((towards, (sign * case.uniform(10, 22), y + case.uniform(-5, 5), z + case.uniform(-5, 5))))
 
     def paint(head: Head) -> None:

@@ -16,6 +16,7 @@ from molre.phantom.lesions.mass import (
     inside,
     lump,
     near,
+    press,
     swell,
     vasogenic,
     weigh,
@@ -67,17 +68,17 @@ def meningioma(case: Case) -> Paint:
     hind = place == "cerebellopontine_angle"
     radius *= 0.75 if hind else 1.0
     centre = _meningioma_centre(case, place, radius)
-    hu, calcium = contrast(case, case.hu()), case.uniform(140, 420) if case.chance(0.24) else 0.0
+    hu, calcium = contrast(case, case.hu()), case.uniform(110, 300) if case.chance(0.24) else 0.0
     bony = place in ("convexity", "sphenoid_wing") and radius > 9 and case.chance(0.35)
     keys = _meningioma_keys(case, place, bony, calcium > 0)
-    solid = lump(case.rng, centre, radius, rough=0.05, stretch=0.09, lobes=(1.5, 3.0))
+    solid = lump(case.rng, centre, radius, rough=0.075, stretch=0.11, lobes=(1.5, 3.5))
     halo = case.graded(4, 15) if not hind and radius > 8 and case.chance(0.5) else 0.0
     extent = swell(case, centre, radius, halo) if halo else None
     if hind:
-        case.body.push(centre, radius, 0.6)
+        press(case, centre, radius, 0.6)
     else:
         weigh(case, centre, radius, halo, share=0.5 if place == "convexity" else 0.65)
-    cleft, dense = case.chance(0.6), case.graded(-1.2, 0.6)
+    cleft, dense = case.chance(0.6), case.uniform(-1.4, 0.4)
 
     def paint(head: Head) -> None:
         if extent:
@@ -129,7 +130,7 @@ def _epidermoid(case: Case) -> Paint:
     )[int(case.rng.integers(4))]  # fmt: skip
     solid = lump(case.rng, centre, radius, rough=0.22, stretch=0.25, lobes=(3.0, 6.0))
     hu = case.body.csf_hu + case.uniform(0, 6)
-    case.body.push(centre, radius, 0.7)
+    press(case, centre, radius, 0.7)
     keys = [*KEY, "posterior_fossa_or_cpa_mass"] if centre[2] < -30 else KEY
     case.body.claims |= set(keys)
 
@@ -145,16 +146,16 @@ def _dermoid(case: Case) -> Paint:
     """Fat near the midline, of uneven density, its wall calcified in some."""
     radius = 0.7 * case.size_mm()
     centre: Point = ((3.0, -40.0, -12.0), (-5.0, -18.0, -20.0), (2.0, 52.0, -40.0))[int(case.rng.integers(3))]
-    solid = lump(case.rng, centre, radius, rough=0.09, stretch=0.15)
+    solid = lump(case.rng, centre, radius, rough=0.14, stretch=0.18)
     hu, rim = case.uniform(-60, -22), case.chance(0.35)
-    case.body.push(centre, radius, 0.7)
+    press(case, centre, radius, 0.7)
     keys = [*KEY, "posterior_fossa_or_cpa_mass"] if centre[2] < -30 else KEY
     case.body.claims |= set(keys) | ({SPECKS[0]} if rim else set())
 
     def paint(head: Head) -> None:
         index, depth = fill(head, solid, hu, "fat", keys)
         if rim:
-            wall = np.minimum(1.1 - np.abs(depth), head.noise[index] + 0.2).astype(np.float32)
+            wall = np.minimum(1.1 - np.abs(depth), solid.grain(head, index) - 0.3).astype(np.float32)
             head.paint(index, ramp(wall) * inside(head, index), 220.0, "calcification", [*keys, *SPECKS])
 
     return paint
@@ -166,7 +167,7 @@ def _chordoma(case: Case) -> Paint:
     centre = (case.uniform(-5, 5), -13.0 + 0.25 * radius, case.uniform(-44, -36))
     solid = lump(case.rng, centre, radius, rough=0.16, stretch=0.12)
     hu = contrast(case, case.hu())
-    case.body.push((centre[0], centre[1] + 2, centre[2]), radius, 0.6)
+    press(case, (centre[0], centre[1] + 2, centre[2]), radius, 0.6)
     case.body.claims.add(LYSIS)
 
     def paint(head: Head) -> None:

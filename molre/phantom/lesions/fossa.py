@@ -8,7 +8,7 @@ import numpy as np
 
 from molre.phantom.case import Case, Paint
 from molre.phantom.head import Head
-from molre.phantom.lesions.mass import contrast, dam, fill, inside, lump, near, swell, vasogenic
+from molre.phantom.lesions.mass import contrast, dam, fill, inside, lump, near, press, swell, vasogenic
 from molre.phantom.lesions.registry import lesion, mimic, pick
 from molre.phantom.lesions.tumour import SPECKS, calcify
 from molre.phantom.shapes import Point, capsule, ramp
@@ -25,7 +25,7 @@ def hind(case: Case) -> Paint:
 
 def press_hind(case: Case, centre: Point, radius: float, share: float) -> None:
     """Push the hindbrain away; a large mass near the fourth ventricle narrows it and dams it."""
-    case.body.push(centre, radius, share)
+    press(case, centre, radius, share)
     gap = float(np.linalg.norm(np.subtract(centre, FOURTH_MM))) - radius
     squeeze = float(np.clip((radius - 7) / 9, 0, 1) * np.clip(1 - gap / 12, 0, 1))
     case.body.fourth_mm -= 2.2 * squeeze

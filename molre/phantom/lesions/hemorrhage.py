@@ -58,14 +58,13 @@ class Clot:
         """Voxels down to about ``beyond_mm`` outside, and their depth in the clot, mm."""
         reach = float(np.max(np.linalg.norm(self.centres - self.centres[0], axis=1) + self.radii_mm)) * 1.5
         index = head.near(self.middle, reach + beyond_mm)
-        # Lobes flow together: the polynomial of a soft maximum is not needed at the width of a voxel.
         depth = np.full(len(index), -99, np.float32)
         for centre, radius in zip(self.centres, self.radii_mm, strict=True):
             offset = [(a[index] - np.float32(c)) / np.float32(s)
                       for a, c, s in zip((head.x, head.y, head.z), centre, self.stretch, strict=True)]  # fmt: skip
             lobe = np.float32(radius) - np.sqrt(sum(o * o for o in offset))
-            share = np.clip(0.5 + (lobe - depth) / np.float32(radius), 0, 1)
-            depth = depth + (lobe - depth) * share + np.float32(0.5 * radius) * share * (1 - share)
+            share = np.clip(0.5 + (lobe - depth) / np.float32(0.5 * radius), 0, 1)
+            depth = depth + (lobe - depth) * share + np.float32(0.25 * radius) * share * (1 - share)
         depth += np.float32(self.rough * self.radii_mm[0]) * head.noise[index]
         return index, depth.astype(np.float32)
 
@@ -76,11 +75,11 @@ def draw_clot(case: Case, centre: Point, radius_mm: float) -> Clot:
     count = int(rng.integers(0, 2 + min(int(radius_mm / 4), 4)))
     ways = rng.normal(0, 1, (count, 3))
     ways /= np.linalg.norm(ways, axis=1, keepdims=True) + 1e-9
-    main = radius_mm * (1 - 0.05 * count)
-    lobes = np.vstack([np.asarray(centre)[None], np.asarray(centre) + ways * main * rng.uniform(0.6, 0.95, (count, 1))])
-    radii = np.concatenate([[main], main * rng.uniform(0.35, 0.7, count)])
+    main = radius_mm * (1 - 0.07 * count)
+    lobes = np.vstack([np.asarray(centre)[None], np.asarray(centre) + ways * main * rng.uniform(0.75, 1.15, (count, 1))])
+    radii = np.concatenate([[main], main * rng.uniform(0.4, 0.75, count)])
     stretch = (case.uniform(0.7, 0.95), case.uniform(0.9, 1.35), case.uniform(0.8, 1.1))
-    return Clot(centres=lobes, radii_mm=radii, stretch=stretch, rough=case.uniform(0.06, 0.14))
+    return Clot(centres=lobes, radii_mm=radii, stretch=stretch, rough=case.uniform(0.08, 0.2))
 
 
 def _squeezed(clot: Clot, share: float) -> Clot:
@@ -109,12 +108,14 @@ def intraparenchymal(case: Case) -> Paint:
         case.body.push(centre, radius, 0.6)
         clot = _squeezed(clot, 0.6)
     _weigh(case, place, centre, radius)
-    rim = case.uniform(1.5, 5.0) if case.chance(0.85) else 0.8
+    # Displaced tissue is thinned: a rim of twice the width is left with about the width that is seen.
+    rim = 2 * case.uniform(1.0, 1.5 + 0.28 * radius) * (1.0 if radius > 5 else 0.5)
     rim_hu, texture = case.uniform(17, 22), _texture(case, radius)
     breaks = case.chance({"thalamus": 0.6, "putamen": 0.4, "lobar": 0.2, "cerebellum": 0.4, "pons": 0.3}[place])
     breaks = breaks and radius > 9
     amount, keys = case.graded(0.15, 0.8), [IPH]
-    if rim > 2.5 and radius > 7:
+    swollen = rim > 4.5 and radius > 7
+    if swollen:
         case.body.claims.add("cerebral_edema")
     if breaks:
         case.body.claims.add(IVH)
@@ -122,8 +123,8 @@ def intraparenchymal(case: Case) -> Paint:
     def paint(head: Head) -> None:
         index, depth = clot.depth(head, rim + 6)
         brain = (head.tissue_is("grey", "white")[index] & (head.skull[index] > 0)).astype(np.float32)
-        serum = ["cerebral_edema"] if rim > 2.5 and radius > 7 else []
-        head.paint(index, ramp(depth + rim, 3.0) * brain * np.float32(0.9), rim_hu, "oedema", serum)
+        serum = ["cerebral_edema"] if swollen else []
+        head.paint(index, ramp(depth + rim, 2.5) * brain * np.float32(0.9), rim_hu, "oedema", serum)
         inside = (head.skull[index] > 0.3) & ~head.ventricular[index]
         value = np.float32(hu) + texture(head, index, depth)
         head.paint(index, ramp(depth) * inside, value.astype(np.float32), "acute_blood", keys)
@@ -241,7 +242,7 @@ def transformation(case: Case) -> Paint:
         else:
             # Petechiae follow the cortical ribbon.
             ribbon = np.clip(head.skull[index] / 3, 0, 1) * np.exp(-((head.skull[index] - 7) / 9) ** 2)
-            depth = 2.2 * (head.noise[index] * 0.9 + 2.2 * ribbon - 2.25 + 1.4 * share)
+            depth = 2.2 * (head.noise[index] * 0.9 + 2.2 * ribbon - 3.1 + 1.7 * share)
         value = np.float32(hu - (0 if kind == "clot" else 8)) + 3 * head.noise[index]
         head.paint(index, ramp(depth.astype(np.float32), 2.0), value.astype(np.float32), "acute_blood", [HT])
 

@@ -2,9 +2,9 @@
 
 To draw an infarct, or to find the one that another lesion of the study has drawn::
 
-    infarct = fresh_infarct(case)            # before tissue is laid out; keeps it in case.body.infarct
-    index, depth_mm = infarct_depth(head, infarct)    # voxels of the region and their depth in the infarct, negative outside
-    closed = close_furrows(head, infarct, share=0.6) # swelling, before it darkens
+    infarct = fresh_infarct(case)  # before tissue is laid out; kept in case.body.infarct
+    index, depth_mm = infarct_depth(head, infarct)  # voxels nearby and their depth in it, negative outside
+    closed = close_furrows(head, infarct, share=0.6)  # swelling, before it darkens
     darken(head, infarct, hu=21.0, amount=0.8, keys=["acute_infarct"])
 """
 
@@ -20,7 +20,7 @@ from molre.phantom.case import Case
 from molre.phantom.head import Head
 from molre.phantom.lesions.territory import TERRITORIES, Territory
 from molre.phantom.ripple import draw_ripple
-from molre.phantom.shapes import Coordinates, Field, ramp
+from molre.phantom.shapes import Coordinates, Field, Number, ramp
 from molre.phantom.stroke import Infarct
 from molre.phantom.table import entries
 from molre.phantom.tissue import T
@@ -29,9 +29,7 @@ LEAST_MM = 9.0
 """Extent below which an infarct of an artery's territory is not drawn."""
 
 
-def infarct_depth(
-    head: Head, infarct: Infarct, beyond_mm: float = 6.0
-) -> tuple[np.ndarray, Float32[np.ndarray, "m"]]:
+def infarct_depth(head: Head, infarct: Infarct, beyond_mm: Number = 6.0) -> tuple[np.ndarray, Float32[np.ndarray, "m"]]:
     """Indices of voxels down to ``beyond_mm`` outside an infarct, and their depth in it in mm, negative outside."""
     territory = TERRITORIES[infarct.territory]
     index = _near(head, infarct, territory)
@@ -132,9 +130,7 @@ def fresh_infarct(case: Case, extent_mm: float | None = None) -> Infarct:
     return case.body.infarct
 
 
-def darken(
-    head: Head, infarct: Infarct, hu: float, amount: float, keys: list[str], soft_mm: float = 4.0
-) -> np.ndarray:
+def darken(head: Head, infarct: Infarct, hu: float, amount: float, keys: list[str], soft_mm: float = 4.0) -> np.ndarray:
     """Draw grey and white matter of an infarct towards one density.
 
     Args:

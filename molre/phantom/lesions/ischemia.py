@@ -16,7 +16,7 @@ from molre.phantom.lesions.infarct import (
     proportionate_mm,
     stroke_of,
 )
-from molre.phantom.lesions.registry import bulk, lesion
+from molre.phantom.lesions.registry import bulk, lesion, mimic
 from molre.phantom.lesions.territory import TERRITORIES
 from molre.phantom.shapes import Field, ellipsoid, ramp
 from molre.phantom.stroke import Infarct
@@ -42,8 +42,10 @@ def _swell(case: Case, infarct: Infarct, swelling: float) -> None:
         if infarct.territory in WHOLE:
             bulk(case.rng, body, infarct.side, 0.85 * share * swelling)
     elif territory.region == "cerebellum" and infarct.extent_mm > 35:
-        body.push((infarct.sign * x, y, z), 0.5 * infarct.extent_mm, 0.3 * swelling)
+        body.push((infarct.sign * x, y, z), 0.5 * infarct.extent_mm, 0.4 * swelling)
         body.fourth_mm -= 1.4 * swelling
+        if infarct.extent_mm > 45 and swelling > 0.6:
+            body.claims.add("mass_effect")
 
 
 def _efface(body: Body, infarct: Infarct, closing: float) -> list[str]:
@@ -51,6 +53,7 @@ def _efface(body: Body, infarct: Infarct, closing: float) -> list[str]:
     if TERRITORIES[infarct.territory].region != "forebrain" or infarct.extent_mm < EFFACED_MM or closing < 0.5:
         return []
     body.claims.add("sulcal_or_cisternal_effacement")
+    body.sulcus_mm[infarct.side] -= 0.25
     return ["sulcal_or_cisternal_effacement"]
 
 
@@ -145,3 +148,16 @@ def subacute(case: Case) -> Paint:
     return paint
 
 
+@mimic("temporal_pole_averaging")
+def temporal_pole_averaging(case: Case) -> Paint:
+    """The tips of the temporal lobes look dark where a slice averages them with fluid and the floor of the fossa."""
+    falls = (case.graded(2.0, 6.0), case.graded(2.0, 6.0) * case.uniform(0.2, 1.0))
+    falls = falls if case.chance(0.5) else (falls[1], falls[0])
+
+    def paint(head: Head) -> None:
+        for sign, fall in zip((1, -1), falls, strict=True):
+            index, depth = head.ball((sign * 40.0, -33.0, -36.0), 11.0, stretch=(1.1, 1.0, 0.7), rough=0.3)
+            brain = head.tissue_is("grey", "white")[index]
+            head.hu[index] -= np.float32(fall) * ramp(depth, 6.0) * brain
+
+    return paint

@@ -23,6 +23,8 @@ HYDROCEPHALUS_MM = 2.6
 """Least outward shift of the ventricles' walls by a dam; less would be neither normal nor hydrocephalus."""
 GIANT_MM = 12.5
 """Radius from which an aneurysm is giant and a mass."""
+PRESSED_MM = 4.0
+"""Displacement of the nearest tissue from which there is mass effect."""
 _GROWTH = 0.49
 """Mass effect grows with about the square root of the volume: 10 ml close furrows, 30 ml shift the midline."""
 
@@ -50,7 +52,7 @@ class Lump:
     rough: float
 
     def depth(self, head: Head, beyond_mm: float = 4.0) -> tuple[Index, Depth]:
-        """Voxels near the solid and their depth in it, mm, negative outside; it lies where the voxels themselves lie."""
+        """Voxels near the solid and their depth in it, mm, negative outside, wherever tissue was pushed."""
         index = near(head, self.centre, self.radius_mm * self.reach * (1 + 1.8 * self.rough) + beyond_mm)
         offset = [a[index] - np.float32(c) for a, c in zip(head.still, self.centre, strict=True)]
         local = [sum(o * w for o, w in zip(offset, row, strict=True)) for row in self.axes]
@@ -60,6 +62,15 @@ class Lump:
         ) * np.float32(self.rough / np.sqrt(max(len(self.waves), 1) / 2))
         away = np.sqrt(sum(c * c for c in local))
         return index, (np.float32(self.radius_mm) * (1 + bumps) - away).astype(np.float32)
+
+    def grain(self, head: Head, index: Index) -> Depth:
+        """Noise of unit deviation with grains of a few millimetres, such as calcium comes in."""
+        offset = [a[index] - np.float32(c) for a, c in zip(head.still, self.centre, strict=True)]
+        total = np.float32(0.6) * head.noise[index]
+        for number, (wave, phase) in enumerate(zip(self.waves, self.phases, strict=True)):
+            fast = wave * np.float32(2 * np.pi / (3.0 + 0.8 * number) / np.linalg.norm(wave))
+            total += np.float32(0.46) * np.sin(sum(o * w for o, w in zip(offset, fast, strict=True)) + phase)
+        return total
 
 
 def lump(
@@ -130,9 +141,9 @@ def below_vault(towards: Point, depth_mm: float) -> Point:
 
 
 def vasogenic(head: Head, extent: Lump, hu: float, amount: float = 0.9, key: str = "cerebral_edema") -> None:
-    """Oedema that spreads in white matter like fingers and spares the cortex (Pronin et al. 1997, Neuroradiology 39:407).
+    """Oedema that spreads in white matter like fingers and spares the cortex.
 
-    It stays in its own hemisphere and on its own side of the tentorium.
+    It stays in its own hemisphere and on its own side of the tentorium (Osborn's Brain, 2nd ed., 2018).
     """
     index, depth = extent.depth(head)
     x, _, z = extent.centre
@@ -156,6 +167,13 @@ def millilitres(radius_mm: float) -> float:
     return 4.19e-3 * radius_mm**3
 
 
+def press(case: Case, centre: Point, radius_mm: float, share: float) -> None:
+    """Push tissue away, and claim the mass effect where the nearest has moved far enough for a reader to say so."""
+    case.body.push(centre, radius_mm, share)
+    if radius_mm * (1 - (1 - share) ** (1 / 3)) >= PRESSED_MM:
+        case.body.claims.add("mass_effect")
+
+
 def weigh(case: Case, centre: Point, radius_mm: float, halo_mm: float = 0.0, share: float = 0.6) -> None:
     """Let a mass of the forebrain push tissue away and, if it is large, close furrows and shift the midline.
 
@@ -166,7 +184,7 @@ def weigh(case: Case, centre: Point, radius_mm: float, halo_mm: float = 0.0, sha
         halo_mm: width of oedema about it, a tenth of whose volume presses too.
         share: part of the mass that displaces tissue and does not replace it.
     """
-    case.body.push(centre, radius_mm, share)
+    press(case, centre, radius_mm, share)
     volume = share * millilitres(radius_mm) + 0.1 * (millilitres(radius_mm + halo_mm) - millilitres(radius_mm))
     bulk(case.rng, case.body, side_of(centre), min(0.35 * (volume / 10) ** _GROWTH, 1.1))
 
@@ -178,7 +196,7 @@ def dilate(body: Body, mm: float, third: float) -> None:
 
 
 def dam(body: Body, mm: float, third: float) -> bool:
-    """Widen the ventricles above a dam and claim the hydrocephalus; a dam that would widen them too little does nothing.
+    """Widen the ventricles above a dam and claim the hydrocephalus, unless they would be widened too little.
 
     Args:
         body: the head.

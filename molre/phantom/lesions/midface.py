@@ -15,25 +15,26 @@ from molre.phantom.lesions.fracture import split
 from molre.phantom.lesions.registry import lesion
 from molre.phantom.lesions.sinus import SINUS, airy, pool
 from molre.phantom.shapes import Point, ramp
-from molre.phantom.tissue import FAT
+from molre.phantom.tissue import FAT, T
 
 KEY = ["facial_or_orbital_fracture"]
 Cracks = tuple[tuple[tuple[tuple[float, float], ...], tuple[float, float]], ...]
 
 CHEEK: Cracks = (
+    (((56, -76), (44, -64)), (-44, -18)),
     (((62, -64), (58, -56)), (-68, -52)),
     (((74, -40), (66, -42)), (-68, -52)),
     (((72, -12), (64, -14)), (-66, -50)),
-    (((54, -78), (46, -66)), (-34, -16)),
     (((38, -86), (34, -76)), (-78, -56)),
     (((50, -62), (40, -54)), (-82, -58)),
 )
 """Lines through arch, frontal process and the maxilla's walls on the left: (x, y) and the heights between them."""
 JAW: Cracks = (
-    (((38, -88), (32, -76)), (-86, -62)),
-    (((46, -66), (36, -56)), (-86, -62)),
+    (((18, -96), (9, -86)), (-66, -36)),
+    (((38, -88), (32, -76)), (-84, -56)),
+    (((46, -66), (36, -56)), (-84, -56)),
     (((24, -92), (18, -82)), (-84, -58)),
-    (((34, -50), (26, -44)), (-86, -64)),
+    (((34, -50), (26, -44)), (-84, -58)),
 )
 """Lines through the walls of the maxillary antrum."""
 NOSE: Cracks = ((((8, -108), (1, -98)), (-52, -34)), (((14, -98), (8, -90)), (-60, -36)), (((-8, -104), (-1, -98)), (-50, -36)))
@@ -59,8 +60,17 @@ def _blow_out(case: Case, sign: int) -> Paint:
 def _floor(case: Case, sign: int) -> Paint:
     """Fat that hangs through the floor into the maxillary antrum like a drop, and blood behind it."""
     size = case.size_mm()
-    centre = (sign * case.uniform(25, 33), case.uniform(-76, -66), -59.0 - 0.2 * size)
-    return _hernia(case, sign, centre, (1.0, 1.25, 0.85), size, "maxillary")
+    centre = (sign * case.uniform(25, 33), case.uniform(-76, -66), -58.0 - 0.2 * size)
+    floor = _hernia(case, sign, centre, (1.0, 1.25, 0.85), size, "maxillary")
+    if not case.chance(0.5):
+        return floor
+    wall = _blow_out(case, sign)
+
+    def paint(head: Head) -> None:
+        floor(head)
+        wall(head)
+
+    return paint
 
 
 def _hernia(case: Case, sign: int, centre: Point, stretch: Point, size: float, sinus: str) -> Paint:
@@ -99,7 +109,8 @@ class Shove:
 def _cracked(case: Case, sign: int, cracks: Cracks, antrum: bool, shove: Shove | None) -> Paint:
     """Some of a form's lines, more of them the more severe it is, moved bone, and blood in the antrum."""
     count = max(2, int(round(case.graded(1.6, len(cracks)))))
-    chosen = [cracks[i] for i in sorted(case.rng.permutation(len(cracks))[:count])]
+    # The first of a form's lines lies high enough for any head scan.
+    chosen = [cracks[0], *(cracks[1 + int(i)] for i in case.rng.permutation(len(cracks) - 1)[: count - 1])]
     width, hu = case.graded(0.9, 2.6), case.hu()
     lines = [(course(case, points, sign, 40.0), heights) for points, heights in chosen]
     slants = case.rng.uniform(-0.25, 0.25, len(lines))
@@ -123,11 +134,14 @@ def _cracked(case: Case, sign: int, cracks: Cracks, antrum: bool, shove: Shove |
 def _shoved(head: Head, shove: Shove) -> None:
     """Move bone: copy each voxel from where its tissue was, fading with the distance from the centre."""
     box = [np.abs(a - np.float32(c)) < 1.6 * shove.reach_mm for a, c in zip(head.still, shove.centre, strict=True)]
-    index = np.flatnonzero(box[0] & box[1] & box[2] & (head.inner < -2) & (head.skin > 2))
+    index = np.flatnonzero(box[0] & box[1] & box[2] & (head.inner < -2) & (head.skin > 1.2))
     away = sum((a[index] - np.float32(c)) ** 2 for a, c in zip(head.still, shove.centre, strict=True))
     share = np.clip(1.4 - np.sqrt(away) / np.float32(shove.reach_mm), 0, 1)
     source = _nearest(head, index, share, shove.vector)
     hu, tissue, bone = head.hu[source], head.tissue[source], head.bone[source]
+    # Where air would come in from outside of the head, fat is drawn along.
+    bare = tissue == T["air"]
+    hu[bare], tissue[bare] = FAT, T["fat"]
     changed = index[(bone | head.bone[index]) & (np.abs(hu - head.hu[index]) > 150)]
     head.hu[index], head.tissue[index], head.bone[index] = hu, tissue, bone
     head.mark(changed, KEY)
@@ -166,14 +180,14 @@ def _zygoma(case: Case, sign: int) -> Paint:
     by = case.graded(0.0, 6.0)
     if case.chance(0.35):
         arch = Shove(centre=(sign * 71.0, -30.0, -60.0), vector=(-sign * (1.5 + by), 0.0, 0.0), reach_mm=12.0)
-        return _cracked(case, sign, CHEEK[:3], False, arch)
+        return _cracked(case, sign, CHEEK[1:4], False, arch)
     body = Shove(centre=(sign * 54.0, -68.0, -58.0), vector=(-sign * 0.7 * by, 0.7 * by, 0.0), reach_mm=17.0)
     return _cracked(case, sign, CHEEK, True, body)
 
 
 def _nasal(case: Case, sign: int) -> Paint:
-    by = case.graded(0.5, 4.5)
-    aside = Shove(centre=(sign * 3.0, -104.0, -46.0), vector=(sign * by, 0.0, 0.0), reach_mm=11.0)
+    by = case.graded(1.0, 6.0)
+    aside = Shove(centre=(sign * 3.0, -106.0, -46.0), vector=(sign * by, 0.4 * by, 0.0), reach_mm=13.0)
     return _cracked(case, sign, NOSE, False, aside)
 
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from molre.phantom.case import Case, Paint
 from molre.phantom.head import Head
-from molre.phantom.lesions.mass import contrast, dam, fill, inside, lump
+from molre.phantom.lesions.mass import contrast, dam, fill, inside, lump, press
 from molre.phantom.lesions.registry import lesion, mimic
 from molre.phantom.lesions.tumour import SPECKS
 from molre.phantom.shapes import Point, ramp
@@ -33,7 +33,7 @@ def _adenoma(case: Case, hu: float, tissue: str, more: list[str]) -> Paint:
     top: Point = (x + case.uniform(-2, 2), y + case.uniform(-2, 2), z + 0.72 * radius)
     high = lump(case.rng, top, radius, rough=0.09, stretch=(1.05, 0.9, case.uniform(0.9, 1.15)))
     dark = lump(case.rng, top, 0.45 * radius, rough=0.3)
-    case.body.push(top, radius, 0.7)
+    press(case, top, radius, 0.7)
     hollow, level = case.chance(0.3), top[1] + case.uniform(-2, 3)
     case.body.claims |= set(more)
 
@@ -70,7 +70,7 @@ def _craniopharyngioma(case: Case) -> Paint:
     cyst = lump(case.rng, centre, radius, rough=0.1, stretch=0.12)
     nodule = lump(case.rng, (centre[0], centre[1] - 0.3 * radius, centre[2] - 0.6 * radius), 0.5 * radius, rough=0.2)
     hu, calcium = case.uniform(10, 24), case.uniform(160, 420)
-    case.body.push(centre, radius, 0.7)
+    press(case, centre, radius, 0.7)
     case.body.claims.add(SPECKS[0])
     if radius > 14:
         dam(case.body, 0.3 * (radius - 6), third=-0.5)
@@ -80,10 +80,10 @@ def _craniopharyngioma(case: Case) -> Paint:
         room = inside(head, index)
         wall = ramp(np.float32(1.3) - np.abs(depth - 0.9)) * room
         head.paint(index, wall, contrast(case, 45), "tumour", SELLAR)
-        rim = np.minimum(1.1 - np.abs(depth - 0.6), 2 * (head.noise[index] - np.float32(case.graded(0.9, -0.1))))
+        rim = np.minimum(1.1 - np.abs(depth - 0.6), 1.5 * (cyst.grain(head, index) - np.float32(case.graded(1.0, 0.1))))
         head.paint(index, ramp(rim.astype(np.float32)) * room, calcium, "calcification", [*SELLAR, *SPECKS])
         index, depth = fill(head, nodule, contrast(case, 46), "tumour", SELLAR)
-        clump = np.minimum(depth - 1, 2.5 * (head.noise[index] - 0.1)).astype(np.float32)
+        clump = np.minimum(depth - 1, 1.6 * (nodule.grain(head, index) - 0.1)).astype(np.float32)
         head.paint(index, ramp(clump) * inside(head, index), calcium, "calcification", [*SELLAR, *SPECKS])
 
     return paint
@@ -95,7 +95,7 @@ def _rathke(case: Case) -> Paint:
     x, y, z = DIAPHRAGM_MM
     solid = lump(case.rng, (x, y - 1, z + 0.5 * radius), radius, rough=0.03, stretch=0.06)
     hu = contrast(case, case.uniform(22, 40), case.body.csf_hu)
-    case.body.push(solid.centre, radius, 0.6)
+    press(case, solid.centre, radius, 0.6)
 
     def paint(head: Head) -> None:
         fill(head, solid, hu, "cyst", SELLAR)
@@ -118,7 +118,7 @@ def pineal(case: Case) -> Paint:
     x, y, z = PINEAL_MM
     centre: Point = (x + case.uniform(-1, 1), y + 0.35 * radius, z + case.uniform(-2, 1))
     solid = lump(case.rng, centre, radius, rough=0.04 if kind == "cyst" else 0.13, stretch=0.1)
-    case.body.push(centre, radius, 0.75)
+    press(case, centre, radius, 0.75)
     dam(case.body, 0.55 * (radius - 6.5) + case.uniform(-0.4, 0.4) if kind != "cyst" or radius > 10 else 0.0, third=1.6)
     hu = contrast(case, case.hu()) if kind != "cyst" else case.body.csf_hu + case.uniform(1, 8)
     case.body.claims |= {SPECKS[0]} if kind == "parenchymal" else set()
@@ -128,13 +128,15 @@ def pineal(case: Case) -> Paint:
         index, depth = fill(head, solid, hu, "cyst" if kind == "cyst" else "tumour", PINEAL)
         if kind == "germinoma":
             # The tumour engulfs the gland: its calcium lies within.
-            core = ramp(2.6 + np.float32(0.8) * head.noise[index] - (np.float32(radius) - depth), 1.5)
+            core = ramp(
+                case.graded(1.8, 3.0) + np.float32(0.7) * solid.grain(head, index) - (np.float32(radius) - depth), 1.5
+            )
             head.paint(index, core, 230.0, "calcification", PINEAL)
         elif kind == "parenchymal":
-            ring = np.minimum(1.4 - np.abs(depth - 2), 3 * (head.noise[index] - 0.6)).astype(np.float32)
+            ring = np.minimum(1.4 - np.abs(depth - 2), 1.5 * (solid.grain(head, index) - 0.3)).astype(np.float32)
             head.paint(index, ramp(ring), case.uniform(180, 320), "calcification", [*PINEAL, *SPECKS])
         else:
-            wall = np.minimum(0.9 - np.abs(depth - 0.6), 2 * (head.noise[index] + 0.4)).astype(np.float32)
+            wall = np.minimum(0.9 - np.abs(depth - 0.6), 1.5 * (solid.grain(head, index) + 0.2)).astype(np.float32)
             hard = bool(gland.any()) or case.chance(0.4)
             head.paint(index, ramp(wall), 150.0 if hard else 40.0, "calcification" if hard else "tumour", PINEAL)
 

@@ -12,7 +12,7 @@ from molre.phantom.body import LEFT, RIGHT, Body
 from molre.phantom.case import Case, Paint
 from molre.phantom.lookup import lookup
 from molre.phantom.shapes import Number, Point
-from molre.phantom.standard.structures import S
+from molre.phantom.standard.structures import members
 
 Draw = Callable[[Case], Paint]
 """Chooses the lesion's place and size, changes the body accordingly, and returns what paints it."""
@@ -81,7 +81,8 @@ def pick(
     record = lookup(points.T)
     depth, vent, cist = (record[n] for n in ("skull", "ventricle", "cistern"))
     fine = (depth > depth_mm[0]) & (depth < depth_mm[1]) & (vent < -clear_mm) & (cist < -clear_mm)
-    fine &= record["structure"] != S["cerebellum"] if high[2] > -8 else fine
+    if high[2] > -8:
+        fine &= ~members("cerebellum").take(record["structure"])
     chosen = points[np.flatnonzero(fine)[0]] if fine.any() else points[int(np.argmax(depth))]
     return float(chosen[0] * any_side(rng)[1]), float(chosen[1]), float(chosen[2])
 

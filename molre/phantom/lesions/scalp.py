@@ -90,9 +90,9 @@ def _lump(case: Case, kind: str) -> _Lump:
 
 
 PLACES: dict[str, tuple[Point, Point]] = {
-    "parotid": ((64.0, 8.0, -60.0), (0.91, -0.41, 0.0)),
-    "nape": ((24.0, 84.0, -52.0), (0.26, 0.96, 0.0)),
-    "cheek": ((46.0, -86.0, -58.0), (0.65, -0.76, 0.0)),
+    "parotid": ((70.0, 2.0, -52.0), (0.91, -0.41, 0.0)),
+    "nape": ((24.0, 90.0, -44.0), (0.26, 0.96, 0.0)),
+    "cheek": ((48.0, -86.0, -54.0), (0.65, -0.76, 0.0)),
 }
 """Where a lump lies off the vault, on the left side, and the direction in which it stands out."""
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 from jaxtyping import Float32
 
-from molre.phantom.body import LEFT
+from molre.phantom.body import LEFT, RIGHT
 from molre.phantom.case import Case, Paint
 from molre.phantom.head import Head
 from molre.phantom.lesions.infarct import infarct_depth, old_infarct
-from molre.phantom.lesions.registry import lesion
+from molre.phantom.lesions.registry import lesion, mimic
 from molre.phantom.lesions.territory import TERRITORIES
 from molre.phantom.ripple import Ripple, draw_ripple
 from molre.phantom.shapes import Point, ramp
@@ -21,7 +21,13 @@ GLIOSIS_HU = 20.0
 
 
 def hollow(
-    head: Head, index: np.ndarray, depth: Float32[np.ndarray, "m"], bend: Ripple, hu: float, amount: float, keys: list[str]
+    head: Head,
+    index: np.ndarray,
+    depth: Float32[np.ndarray, "m"],
+    bend: Ripple,
+    hu: float,
+    amount: float,
+    keys: list[str],
 ) -> None:
     """Turn brain to fluid-like tissue with a rim of gliosis and strands of what is left of the cortex.
 
@@ -114,7 +120,7 @@ def lacunar(case: Case) -> Paint:
     for number in range(count):
         x, y, z = case.rng.uniform(*LACUNES[case.place()])
         diameter = max(4.4, case.size_mm() * (case.uniform(0.5, 1) if number else 1))
-        stretch = tuple(float(s) for s in case.rng.uniform(0.75, 1.3, 3))
+        stretch = (case.uniform(0.75, 1.3), case.uniform(0.75, 1.3), case.uniform(0.75, 1.3))
         sites.append(((case.side()[1] * float(x), float(y), float(z)), diameter / 2, stretch, case.hu()))
 
     def paint(head: Head) -> None:
@@ -143,13 +149,15 @@ HOLES = {
 def encephalomalacia(case: Case) -> Paint:
     """Ragged fluid-like loss of cortex and white matter, most often where contusions have been."""
     place = case.place()
-    side, sign = case.side()
-    radius, hu, amount = case.size_mm() / 2, case.hu(), case.graded(0.55, 1.0)
+    _, sign = case.side()
+    radius, hu, amount = case.size_mm() / 2, case.hu(), case.graded(0.68, 1.0)
     both = place.startswith("front") and case.chance(0.3)
     spots: list[tuple[Point, float, int]] = []
     for each in (sign, -sign) if both else (sign,):
         x, y, z = case.rng.uniform(*HOLES[place])
-        spots.append(((each * float(x), float(y), float(z)), radius * case.uniform(0.75, 1.1), LEFT if each > 0 else 1))
+        spots.append(
+            ((each * float(x), float(y), float(z)), radius * case.uniform(0.75, 1.1), LEFT if each > 0 else RIGHT)
+        )
     bends = [draw_ripple(case.rng, 10, 30) for _ in spots]
     for centre, reach, _ in spots:
         case.body.push(centre, reach, -0.18 * amount)
@@ -171,3 +179,43 @@ def _hole(head: Head, centre: Point, radius: float, side: int, bend: Ripple, hu:
     depth = np.minimum(depth, np.sign(centre[0]) * at[0] - 1) + np.clip(6 - head.skull[index], -6, 4) * np.float32(0.3)
     hollow(head, index, depth.astype(np.float32), bend, hu, amount, ["encephalomalacia_gliosis"])
     draw_out(head, index, depth.astype(np.float32), side, 0.16 * radius)
+
+
+@mimic("lone_perivascular_space")
+def lone_space(case: Case) -> Paint:
+    """One smooth perivascular space of ordinary width beneath a lentiform nucleus or above it."""
+    sign = case.side()[1]
+    low, high = ((19, -20, -7), (24, -10, -3)) if case.chance(0.7) else ((20, -20, 22), (30, 16, 32))
+    x, y, z = case.rng.uniform(low, high)
+    radius = case.size_mm() / 2
+    shape = (1.0, case.uniform(1, 1.6), case.uniform(1.4, 2.6))
+
+    def paint(head: Head) -> None:
+        index, depth = head.ball((sign * float(x), float(y), float(z)), radius, stretch=shape, rough=0.05)
+        brain = head.tissue_is("grey", "white")[index]
+        head.paint(index, ramp(depth) * brain, head.body.csf_hu, "csf")
+
+    return paint
+
+
+@mimic("wide_sulcus")
+def wide_sulcus(case: Case) -> Paint:
+    """One furrow of the convexity much wider than the others, with unharmed brain on both sides."""
+    sign, width = case.side()[1], case.size_mm() / 2
+    x, y, z = case.rng.uniform((30, -40, 30), (50, 50, 58))
+    across = case.rng.normal(0, 1, 3) * (0.4, 1, 0.5)
+    across /= np.linalg.norm(across)
+    deep, long, bend = case.uniform(10, 20), case.uniform(8, 16), draw_ripple(case.rng, 18, 40)
+
+    def paint(head: Head) -> None:
+        index = head.near((sign * x, y, z), 30)
+        index = index[(head.skull[index] > 0) & (head.skull[index] < 24) & head.tissue_is("grey", "white")[index]]
+        at = (head.x[index], head.y[index], head.z[index])
+        offset = [a - np.float32(c) for a, c in zip(at, (sign * x, y, z), strict=True)]
+        plane = np.abs(sum(o * np.float32(c) for o, c in zip(offset, across, strict=True)) + 1.5 * bend(at))
+        narrow = np.clip(1.2 - head.skull[index] / np.float32(deep), -1, 1)
+        far = np.sqrt(sum(o * o for o in offset))
+        depth = np.minimum(np.float32(width) * narrow - plane, np.float32(long + 8) - far)
+        head.paint(index, ramp(depth.astype(np.float32), 1.2), head.body.csf_hu, "csf")
+
+    return paint

@@ -80,7 +80,7 @@ def _in_sinus(case: Case, kind: str, name: str, sign: int) -> Paint:
     if kind in ("cyst", "polyp"):
         balls = [_on_wall(case, name, sign, size) for _ in range(1 if kind == "cyst" else int(case.rng.integers(2, 5)))]
         return lambda head: _domes(head, name, sign, balls, hu)
-    return lambda head: _line(head, name, sign, size * (0.45 if name == "ethmoid" else 1.0), hu)
+    return lambda head: _line(head, name, sign, size * (0.3 if name == "ethmoid" else 1.0), hu)
 
 
 def _line(head: Head, name: str, sign: int, thick_mm: float, hu: float) -> None:

@@ -21,9 +21,9 @@ _SOURCES: dict[str, tuple[Point, Point]] = {
 
 
 def bleed(
-    head: Head, source: Point, reach_mm: float, hu: float, key: str, stretch: Point = (1, 1, 1)
+    head: Head, source: Point, reach_mm: float, hu: float, key: str, stretch: Point = (1, 1, 1), amount: float = 1.0
 ) -> np.ndarray:
-    """Blood in fluid about a point, thinning with distance; weights are those of fluid in each voxel."""
+    """Blood in fluid about a point, thinning with distance; ``amount`` is its share of the fluid there."""
     index = np.flatnonzero((head.skull > -0.3) & (head.inner > 0) & ~head.ventricular & (head.hu < 37))
     offset = [
         (a[index] - np.float32(c)) / np.float32(s)
@@ -36,7 +36,7 @@ def bleed(
     brain, fluid = np.float32(head.body.white_hu), np.float32(head.body.csf_hu)
     share = np.clip((brain - head.hu[index]) / (brain - fluid), 0, 1)
     dense = np.clip(1.15 - far + 0.10 * head.noise[index], 0, 1)
-    weight = share * np.sqrt(dense)
+    weight = np.float32(amount) * share * np.sqrt(dense)
     return _stain(head, index, weight.astype(np.float32), hu, key)
 
 
@@ -52,14 +52,14 @@ def aneurysmal(case: Case) -> Paint:
     key = "aneurysmal_pattern_subarachnoid_hemorrhage"
     place, hu, (_, sign) = case.place(), case.hu(), case.side()
     (x, y, z), stretch = _SOURCES[place]
-    reach = case.size_mm()
+    reach, amount = case.size_mm(), case.graded(0.6, 1.0)
     case.body.cistern_mm += case.graded(0.3, 0.9)
 
     def paint(head: Head) -> None:
-        bleed(head, (sign * x, y, z), reach, hu, key, stretch)
-        bleed(head, (0.0, -14.0, -20.0), 0.75 * reach, hu - 4, key)
+        bleed(head, (sign * x, y, z), reach, hu, key, stretch, amount)
+        bleed(head, (0.0, -14.0, -20.0), 0.75 * reach, hu - 4, key, amount=amount)
         if place == "anterior_communicating":
-            bleed(head, (0.0, -45.0, 8.0), 0.8 * reach, hu - 3, key, (0.25, 1.0, 1.2))
+            bleed(head, (0.0, -45.0, 8.0), 0.8 * reach, hu - 3, key, (0.25, 1.0, 1.2), amount)
 
     return paint
 
@@ -68,20 +68,20 @@ def aneurysmal(case: Case) -> Paint:
 def other(case: Case) -> Paint:
     """Blood in a few furrows of the convexity, or before the midbrain alone, in the form that no aneurysm causes."""
     if case.place() == "perimesencephalic":
-        reach, hu = 0.75 * case.size_mm(), case.hu()
-        return lambda head: _perimesencephalic(head, reach, hu)
+        reach, hu, amount = 0.75 * case.size_mm(), case.hu(), case.graded(0.65, 1.0)
+        return lambda head: _perimesencephalic(head, reach, hu, amount)
     sign = case.side()[1]
     return sulcal_blood(case, (sign * 1.0, case.uniform(-0.8, 0.7), case.uniform(0.2, 1.2)), "subarachnoid_hemorrhage")
 
 
-def _perimesencephalic(head: Head, reach_mm: float, hu: float) -> None:
-    bleed(head, (0.0, -2.0, -22.0), reach_mm, hu, "subarachnoid_hemorrhage", (1.2, 0.8, 0.9))
+def _perimesencephalic(head: Head, reach_mm: float, hu: float, amount: float) -> None:
+    bleed(head, (0.0, -2.0, -22.0), reach_mm, hu, "subarachnoid_hemorrhage", (1.2, 0.8, 0.9), amount)
 
 
 def sulcal_blood(case: Case, towards: Point, key: str) -> Paint:
     """Bright furrows about a place on the convexity; ``size_mm`` is the radius of the field."""
     side = 0 if towards[0] > 0 else 1
-    radius, hu = case.size_mm(), case.hu()
+    radius, hu, amount = case.size_mm(), case.hu(), case.graded(0.6, 1.0)
     case.body.sulcus_mm[side] += case.graded(0.15, 0.4)
     unit = np.array(towards) / np.linalg.norm(towards)
     source = tuple(float(c + 66 * u) for c, u in zip(CENTRE_MM, unit, strict=True))
@@ -97,7 +97,7 @@ def sulcal_blood(case: Case, towards: Point, key: str) -> Paint:
         brain, fluid = np.float32(head.body.white_hu), np.float32(head.body.csf_hu)
         share = np.clip((brain + 4 - head.hu[index]) / (brain - fluid), 0, 1)
         # Blood sinks into furrows and leaves the surface.
-        share *= np.clip(0.35 + head.skull[index] / 4, 0, 1)
+        share *= np.float32(amount) * np.clip(0.35 + head.skull[index] / 4, 0, 1)
         _stain(head, index, (share * ramp(depth.astype(np.float32), 8)).astype(np.float32), hu, key)
 
     return paint

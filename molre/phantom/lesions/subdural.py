@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 from jaxtyping import Float32
+from scipy import ndimage
 
 from molre.phantom.body import LEFT, RIGHT, Body
 from molre.phantom.case import Case, Paint
@@ -73,12 +74,13 @@ def acute(case: Case) -> Paint:
         layer = crescent(case, thickness, side)
         press(case, [layer], 14.5)
         painters.append(lambda head: collection(head, layer))
-    thin = min(thickness if place != "convexity" else 0.4 * thickness, 8.0)
-    if place == "falx" or (place == "convexity" and case.chance(0.3)):
+    thin = min(thickness if place != "convexity" else 0.4 * thickness, 7.0)
+    spreads = place == "convexity" and thickness > 6
+    if place == "falx" or (spreads and case.chance(0.35)):
         sheet = _along_falx(case, thin, side)
         painters.append(lambda head: beside_falx(head, sheet))
-    if place == "tentorium" or (place == "convexity" and case.chance(0.25)):
-        painters.append(lambda head: on_tentorium(head, side, thin))
+    if place == "tentorium" or (spreads and case.chance(0.25)):
+        painters.append(lambda head: on_tentorium(head, side, min(thin, 4.5)))
 
     def paint(head: Head) -> None:
         for where in painters:
@@ -111,21 +113,32 @@ def beside_falx(head: Head, sheet: Sheet) -> tuple[np.ndarray, Depth]:
 def on_tentorium(head: Head, side: int, thickness_mm: float) -> tuple[np.ndarray, Depth]:
     """Voxels above the tentorium of a side and their depth in a sheet of blood, mm."""
     leaf = np.flatnonzero(head.at("tentorium") & head.side(side) & (head.skull > 0))
-    cell = 3.0
-    rows, columns = 60, 40
-
-    def square(index: np.ndarray) -> np.ndarray:
-        row = np.clip((head.y[index] + 60) / cell, 0, rows - 1).astype(int)
-        return row * columns + np.clip(np.abs(head.x[index]) / cell, 0, columns - 1).astype(int)
-
-    held = square(leaf)
-    count = np.bincount(held, minlength=rows * columns)
-    height = np.bincount(held, head.z[leaf], rows * columns) / np.maximum(count, 1)
+    height, held = _leaf_height(head, leaf)
     near = np.flatnonzero(head.side(side) & (head.skull > 0) & (head.z > -45) & (head.z < 8) & ~head.at("brainstem"))
-    near = near[count[square(near)] > 0]
-    above = head.z[near] - height[square(near)]
-    thick = np.float32(thickness_mm) * (1 + np.float32(0.2) * head.noise[near])
-    return near, np.minimum(thick - above, above + 1.5).astype(np.float32)
+    at = _squares(head, near)
+    margin = ndimage.map_coordinates(held, at, order=1)
+    near, at, margin = near[margin > 0.05], at[:, margin > 0.05], margin[margin > 0.05]
+    above = head.z[near] - ndimage.map_coordinates(height, at, order=1)
+    # The sheet thins towards the edges of the tentorium.
+    thick = np.float32(thickness_mm) * np.clip(2 * margin - 0.4, 0, 1) * (1 + np.float32(0.25) * head.noise[near])
+    return near, np.where(thick > 0.5, np.minimum(thick - above, above + 1.2), -5).astype(np.float32)
+
+
+_CELL_MM, _ROWS, _COLUMNS = 3.0, 60, 40
+
+
+def _squares(head: Head, index: np.ndarray) -> np.ndarray:
+    return np.stack([(head.y[index] + 60) / _CELL_MM, np.abs(head.x[index]) / _CELL_MM])
+
+
+def _leaf_height(head: Head, leaf: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Height of the tentorium above each square of the axial plane, and the share of its surroundings it covers."""
+    at = np.clip(_squares(head, leaf) + 0.5, 0, np.array([[_ROWS - 1], [_COLUMNS - 1]])).astype(int)
+    flat = at[0] * _COLUMNS + at[1]
+    count = np.bincount(flat, minlength=_ROWS * _COLUMNS).reshape(_ROWS, _COLUMNS).astype(np.float64)
+    total = np.bincount(flat, head.z[leaf], _ROWS * _COLUMNS).reshape(_ROWS, _COLUMNS)
+    soft = [ndimage.gaussian_filter(each, 1.3) for each in (count, total, (count > 0).astype(np.float64))]
+    return soft[1] / np.maximum(soft[0], 1e-6), soft[2]
 
 
 @lesion("subacute_chronic_subdural_hematoma", slot="collection")

@@ -170,10 +170,8 @@ def _sink(head: Head, at: Outline, depth_mm: float) -> None:
     index, dome = at.chart.index, _dome(at)
     floor = np.float32(depth_mm) * dome
     pull = dome * np.float32(depth_mm + 13 - SCALP_MM)
-    flap_ = ramp(floor - at.chart.depth) * (dome > 0) * (at.chart.depth > -14)
-    head.paint(
-        index, (flap_ * (at.chart.depth > -2)).astype(np.float32), 40.0 + 6 * head.noise[index], "muscle", [DEFECT]
-    )
+    scalp = ramp(floor - at.chart.depth) * (dome > 0) * (at.chart.depth > -2)
+    head.paint(index, scalp.astype(np.float32), 40.0 + 6 * head.noise[index], "muscle", [DEFECT])
     fluid = ramp(np.float32(0.9) - np.abs(at.chart.depth - floor - 0.9)) * (dome > 0.05)
     head.paint(index, fluid.astype(np.float32), head.body.csf_hu, "csf")
     skin = head.skin[index]

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from molre.phantom.shapes import Coordinates, Field, Point, ellipsoid
+from molre.phantom.shapes import Coordinates, Field, Number, Point, ellipsoid
 
 TENTORIUM_MM = -16.0
 """Height, in the standard head, about which forebrain gives way to cerebellum."""
@@ -39,7 +39,7 @@ class Territory:
     low: Point
     high: Point
     artery: str
-    widest_mm: float
+    widest_mm: Number
     region: str = "forebrain"
     wedge: bool = True
 
@@ -74,7 +74,7 @@ def deep(at: Coordinates) -> Field:
 
 def middle(at: Coordinates) -> Field:
     """Depth in the whole territory of the middle cerebral artery, its deep branches included."""
-    x, y, z = at
+    x, y, _ = at
     inward = x - 22 - np.float32(0.25) * np.abs(y + 10)
     cortical = np.minimum(np.minimum(-anterior(at), -posterior(at)), inward)
     return np.maximum(cortical, deep(at)).astype(np.float32)

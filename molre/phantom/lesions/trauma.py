@@ -12,6 +12,7 @@ from molre.phantom.body import LEFT, RIGHT
 from molre.phantom.case import Case, Paint
 from molre.phantom.head import Head
 from molre.phantom.lesions.registry import any_side, bulk, lesion, pick
+from molre.phantom.lesions.subarachnoid import bleed, sulcal_blood
 from molre.phantom.lesions.vault import on_vault, scattered
 from molre.phantom.shapes import Point, ramp
 
@@ -92,6 +93,27 @@ def _speckled(
         away = np.sqrt((at[0] - dx) ** 2 + (at[1] - dy) ** 2 + (at[2] - dz) ** 2)
         found = np.maximum(found, size * (1 + np.float32(0.25) * head.noise[index]) - away)
     return np.minimum(found, depth + 2).astype(np.float32)
+
+
+@lesion("traumatic_subarachnoid_hemorrhage", slot="subarachnoid")
+def furrow_blood(case: Case) -> Paint:
+    """Blood in the furrows beneath the blow or opposite to it, sometimes beside the midbrain, seldom in the middle."""
+    key, place = "traumatic_subarachnoid_hemorrhage", case.place()
+    x, y, z = case.body.impact
+    away = -1.0 if place == "contrecoup" else 1.0
+    towards = scattered(case.rng, (away * x, away * y, 0.6 * abs(z) + 0.1), 0.3, lowest=0.02)
+    # Blood of one side only: a blow on the midline is shared out at random.
+    lateral = towards[0] if abs(towards[0]) > 0.25 else 0.4 * case.side()[1]
+    furrows = sulcal_blood(case, (lateral, towards[1], towards[2]), key)
+    if place != "ambient":
+        return furrows
+    side, reach, hu = case.side()[1], 0.45 * case.size_mm(), case.hu()
+
+    def paint(head: Head) -> None:
+        furrows(head)
+        bleed(head, (side * 15.0, 10.0, -14.0), reach, hu, key, (0.8, 1.2, 0.8))
+
+    return paint
 
 
 def _torn(case: Case, place: str) -> Point:

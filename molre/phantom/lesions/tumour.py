@@ -8,7 +8,7 @@ import numpy as np
 
 from molre.phantom.case import Case, Paint
 from molre.phantom.head import Head
-from molre.phantom.lesions.mass import Lump, contrast, fill, inside, lump, swell, vasogenic, weigh
+from molre.phantom.lesions.mass import Lump, contrast, fill, inside, lump, press, swell, vasogenic, weigh
 from molre.phantom.lesions.registry import lesion, pick
 from molre.phantom.shapes import Point, ramp
 
@@ -44,15 +44,16 @@ def bleed(head: Head, solid: Lump, hu: float, keys: list[str], share: float = 0.
 def calcify(head: Head, solid: Lump, hu: float, keys: list[str], share: float = -0.8) -> None:
     """Specks and clumps of calcium in a solid; ``share`` from few (-1.5) to most of it (1)."""
     index, depth = solid.depth(head)
-    speck = np.minimum(depth - 1.0, 2.5 * (head.noise[index] + np.float32(share)))
-    value = np.float32(hu) * (1 + np.float32(0.15) * head.noise[index])
+    grain = solid.grain(head, index)
+    speck = np.minimum(depth - 1.0, 1.6 * (grain + np.float32(share)))
+    value = np.float32(hu) * np.clip(0.7 + np.float32(0.3) * grain, 0.5, 1.6)
     head.paint(index, ramp(speck.astype(np.float32), 1.2) * inside(head, index), value, "calcification", keys)
 
 
 def _high_grade(case: Case) -> Paint:
     centre = pick(case.rng, (16, -58, -8), (46, 46, 46), (13, 40), 1)
     radius = case.size_mm()
-    return _necrotic(case, centre, radius, case.graded(5, 17) * case.uniform(0.8, 1.2), (0.2,))
+    return _necrotic(case, centre, radius, case.graded(5, 20) * case.uniform(0.8, 1.2), (0.2,))
 
 
 def _butterfly(case: Case) -> Paint:
@@ -135,7 +136,7 @@ def _oligodendroglioma(case: Case) -> Paint:
         value = np.float32(hu) + 4 * np.clip(head.noise[index], -1.5, 1.5)
         head.paint(index, ramp(depth, 4.0) * inside(head, index), value.astype(np.float32), "tumour", KEY)
         if calcified:
-            calcify(head, core, calcium, [*KEY, *SPECKS], case.graded(-0.9, -0.35))
+            calcify(head, core, calcium, [*KEY, *SPECKS], case.graded(-0.9, -0.3))
 
     return paint
 
@@ -169,13 +170,13 @@ def _nodule(case: Case, place: str, radius: float, kind: str) -> Paint:
     if place == "cerebellum":
         centre = pick(case.rng, (8, 34, -46), (40, 70, -26), (6, 16), 1)
         keys.append("posterior_fossa_or_cpa_mass")
-        case.body.push(centre, radius, 0.5)
+        press(case, centre, radius, 0.5)
         halo *= 0.6
     else:
         centre = pick(case.rng, (12, -66, -8), (58, 66, 58), (7, 17), 1)
         weigh(case, centre, radius, halo)
     case.body.claims |= set(keys)
-    solid, extent = lump(case.rng, centre, radius, rough=0.06, stretch=0.08), swell(case, centre, radius, halo)
+    solid, extent = lump(case.rng, centre, radius, rough=0.09, stretch=0.1), swell(case, centre, radius, halo)
     hu, core = contrast(case, case.hu()), case.uniform(*NECROSIS_HU)
     if kind == "haemorrhagic":
         case.body.claims.add(BLOOD[0])
@@ -188,6 +189,9 @@ def _nodule(case: Case, place: str, radius: float, kind: str) -> Paint:
         elif kind == "cystic" and radius > 4:
             _ring(head, solid, hu, core, max(1.8, 0.28 * radius), keys)
         else:
-            fill(head, solid, hu, "tumour", keys)
+            index, depth = solid.depth(head)
+            dull = ramp(depth - 5, 3.0) * np.float32(5) * np.clip(solid.grain(head, index), 0, 1)
+            value = hu - dull + np.float32(1.2) * head.noise[index]
+            head.paint(index, ramp(depth, 1.4) * inside(head, index), value.astype(np.float32), "tumour", keys)
 
     return paint

@@ -6,7 +6,7 @@ import numpy as np
 
 from molre.phantom.case import Case, Paint
 from molre.phantom.head import Head
-from molre.phantom.lesions.mass import GIANT_MM, contrast, fill, inside, lump, near
+from molre.phantom.lesions.mass import GIANT_MM, contrast, fill, inside, lump, near, press
 from molre.phantom.lesions.registry import lesion, mimic, pick
 from molre.phantom.lesions.tumour import SPECKS, calcify
 from molre.phantom.shapes import Point, ramp, tube
@@ -34,7 +34,7 @@ def fork(case: Case, place: str) -> Point:
 def aneurysm(case: Case) -> Paint:
     """A sac at a fork of the circle of Willis."""
     centre, radius = fork(case, case.place()), case.size_mm()
-    solid = lump(case.rng, centre, radius, rough=0.08, stretch=0.12, lobes=(1.2, 2.4))
+    solid = lump(case.rng, centre, radius, rough=0.11, stretch=0.18, lobes=(1.2, 2.6))
     hu = contrast(case, case.hu(), case.body.csf_hu)
     hard = radius > 3.5 and case.chance(0.3)
     keys = ["intracranial_aneurysm"]
@@ -42,7 +42,7 @@ def aneurysm(case: Case) -> Paint:
         keys.append("intracranial_mass_any")
     case.body.claims |= set(keys)
     if radius > 4:
-        case.body.push(centre, radius, 0.7)
+        press(case, centre, radius, 0.7)
     clot = radius > 8 and case.chance(0.6)
 
     def paint(head: Head) -> None:
@@ -52,7 +52,7 @@ def aneurysm(case: Case) -> Paint:
             layer = ramp(np.float32(0.45 * radius) - depth + head.noise[index], 2.0) * (depth > 0) * room
             head.paint(index, layer.astype(np.float32), contrast(case, 62), "acute_blood", keys)
         if hard:
-            rim = np.minimum(0.9 - np.abs(depth - 0.4), 2 * (head.noise[index] + 0.1)).astype(np.float32)
+            rim = np.minimum(0.9 - np.abs(depth - 0.4), 1.5 * (solid.grain(head, index) - 0.2)).astype(np.float32)
             head.paint(index, ramp(rim) * room, case.uniform(160, 380), "calcification", keys)
 
     return paint
@@ -113,15 +113,15 @@ def _cavernoma(case: Case) -> Paint:
     places = ((10, -60, 0), (50, 60, 52), (8, 34)) if case.chance(0.75) else ((1, 4, -42), (24, 60, -22), (8, 60))
     centre = pick(case.rng, places[0], places[1], places[2], 1)
     solid = lump(case.rng, centre, radius, rough=0.16, stretch=0.1, lobes=(3, 5))
-    hu, specks = contrast(case, case.hu() + 8), case.chance(0.6)
+    hu, specks = contrast(case, case.hu() + 4), case.chance(0.6)
     case.body.claims |= {SPECKS[0]} if specks else set()
 
     def paint(head: Head) -> None:
         index, depth = solid.depth(head)
-        value = (hu + 6 * np.clip(head.noise[index], -1.5, 1.5)).astype(np.float32)
+        value = (hu + 7 * np.clip(solid.grain(head, index), -1.5, 1.5)).astype(np.float32)
         head.paint(index, ramp(depth, 1.5) * inside(head, index), value, "old_blood", KEY)
         if specks:
-            calcify(head, solid, case.uniform(100, 240), [*KEY, *SPECKS], -0.7)
+            calcify(head, solid, case.uniform(100, 200), [*KEY, *SPECKS], -1.0)
 
     return paint
 
@@ -145,12 +145,8 @@ def tortuous_basilar(case: Case) -> Paint:
     """A wide basilar artery that swings to a side and high."""
     sign, thick, hu = case.side()[1], case.size_mm(), case.hu()
     away = sign * case.uniform(4, 10)
-    points = [
-        (0.0, 6.0, -54.0, thick),
-        (away, -2.0, -40.0, thick),
-        (0.6 * away, -5.0, -28.0, thick),
-        (0, -5, -18, thick),
-    ]
+    bend = ((0.0, 6.0, -54.0), (away, -2.0, -40.0), (0.6 * away, -5.0, -28.0), (0.0, -5.0, -18.0))
+    points = [(x, y, z, thick) for x, y, z in bend]
 
     def paint(head: Head) -> None:
         index = near(head, (0.0, -2.0, -36.0), 22)

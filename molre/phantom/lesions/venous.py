@@ -14,6 +14,8 @@ from molre.phantom.shapes import Point, ramp
 from molre.phantom.table import entries
 from molre.phantom.tissue import T
 
+LEAST_RISE_HU = 13.0
+"""Of clot above the patient's own blood (Buyck et al. 2013, AJNR 34:1568)."""
 SAGITTAL, TRANSVERSE, DEEP = "sagittal", "transverse", "deep"
 
 
@@ -31,6 +33,7 @@ def thrombosis(case: Case) -> Paint:
     sinus, side = sinus_of(case.body)
     low, high = case.entry.hu
     hu = float(np.clip(case.graded(low, high - 5) + case.uniform(-2, 6), low, high))
+    hu = max(hu, case.body.blood_hu + LEAST_RISE_HU)
     length, start = case.size_mm(), case.uniform(0, 1)
     cord = (case.uniform(-40, 30), case.uniform(-10, 10)) if case.chance(case.graded(0.15, 0.6)) else None
 
@@ -112,10 +115,11 @@ def _spots(case: Case, sinus: str, sign: int) -> list[tuple[Point, float]]:
     y = case.uniform(-40, 36)
     height = float(np.sqrt(max(0.0, 1 - (y / 95) ** 2)) * 58)
     both = (sign, -sign) if case.chance(0.45) else (sign,)
-    return [
-        ((s * case.uniform(16, 26), y + case.uniform(-8, 8), height - case.uniform(4, 12)), radius * case.uniform(0.7, 1))
-        for s in both
-    ]
+    found = []
+    for each in both:
+        centre = (each * case.uniform(16, 26), y + case.uniform(-8, 8), height - case.uniform(4, 12))
+        found.append((centre, radius * case.uniform(0.7, 1)))
+    return found
 
 
 def _darken(head: Head, centre: Point, radius: float, bend: Ripple, hu: float, amount: float) -> None:
@@ -154,5 +158,3 @@ def _bleed(head: Head, centre: Point, radius: float, stretch: Point, case: Case)
     inside = (head.skull[index] > 0) & ~head.ventricular[index] & (head.x[index] * np.sign(centre[0]) > 1)
     hu = np.float32(case.graded(54, 66)) + 3 * head.noise[index]
     head.paint(index, ramp(depth, 1.5) * inside, hu, "acute_blood", ["intraparenchymal_hemorrhage", "venous_infarct"])
-
-

@@ -6,6 +6,7 @@ import numpy as np
 from jaxtyping import Float32
 
 from molre.phantom.head import Head
+from molre.phantom.lookup import lookup
 from molre.phantom.shapes import ramp
 from molre.phantom.standard.skull import MIDDLE_MM
 from molre.phantom.standard.structures import S
@@ -13,13 +14,19 @@ from molre.phantom.standard.sutures import GROOVES, off_arc, suture_mm
 from molre.phantom.tissue import T
 
 Values = Float32[np.ndarray, "m"]
-CORTEX_MM = 1.25
+CORTEX_MM = 1.5
 """Thickness of compact bone."""
 CORTEX_HU, SPONGY_HU, PETROUS_HU = 1150.0, 330.0, 1700.0
-"""Facial and basal bone (Prokop and Galanski 2003, Spiral and Multislice CT of the Body, ch. 5); the otic capsule is the
-densest bone there is."""
+"""Facial and basal bone (Prokop and Galanski 2003, Spiral and Multislice CT of the Body, ch. 5); the otic capsule is
+the densest bone there is."""
 FLOOR_MM = -66.0
 """Below it the cavity is the spinal canal, which the vertebrae surround and no skull."""
+
+
+BASE_MM = -15.0
+"""Below it bone slopes every way."""
+VERTEX_MM = 30.0
+"""Above it the inner table slopes so much that a voxel's height counts."""
 
 
 def fill_bone(head: Head, index: np.ndarray, outer: Values, facial: Values) -> None:
@@ -46,17 +53,30 @@ def fill_bone(head: Head, index: np.ndarray, outer: Values, facial: Values) -> N
     head.tissue[hard], head.bone[hard] = T["bone"], True
 
 
+def shade_vertex(head: Head, index: np.ndarray) -> None:
+    """Let voxels just inside the top of the cavity hold their share of the sloping inner table."""
+    high = index[head.z[index] > VERTEX_MM]
+    high = high[head.inner[high] < 3]
+    blur_mm = _blur_mm(head, high, np.ones(len(high), bool))
+    share = np.clip(np.float32(0.5) - head.inner[high] / blur_mm, 0, 1)
+    head.hu[high] += (np.float32(head.body.cranium.table_hu) - head.hu[high]) * share
+
+
 def _blur_mm(head: Head, index: np.ndarray, vault: np.ndarray) -> Values:
-    """Depth of bone that one voxel takes in: where the vault slopes, more than its width in plane."""
+    """Depth of bone that one voxel takes in: where a surface slopes, more than its width in plane."""
     slab_mm = np.float32(np.ptp(head.z) / head.shape[0])
     up = np.abs(head.z[index] - np.float32(MIDDLE_MM[2])) * np.float32(1 / 85)
-    return np.where(vault, np.maximum(np.float32(0.9), slab_mm * np.minimum(up, 1)), np.float32(0.9))
+    low = np.flatnonzero(head.z[index] < BASE_MM)
+    there = index[low]
+    samples = lookup((head.x[there], head.y[there], head.z[there]))
+    up[low] = np.maximum(np.abs(samples.slope("skull")[2]), np.where(vault[low], 0, np.abs(samples.slope("facial")[2])))
+    return np.maximum(np.float32(0.9), slab_mm * np.minimum(up, 1))
 
 
 def _density(head: Head, index: np.ndarray, depth: Values, vault: np.ndarray, blur_mm: Values) -> Values:
     """HU by the depth in bone: compact tables or cortex, diploe or spongy bone between them."""
     cranium, noise = head.body.cranium, head.noise[index]
-    thick = np.where(vault, np.float32(CORTEX_MM), np.float32(CORTEX_MM + 0.3)) + np.float32(0.25) * noise
+    thick = np.where(vault, np.float32(CORTEX_MM), np.float32(CORTEX_MM)) + np.float32(0.25) * noise
     compact = np.clip((thick - depth) / (blur_mm + np.float32(0.2)) + np.float32(0.5), 0, 1)
     spongy = np.where(vault, np.float32(cranium.diploe_hu), np.float32(SPONGY_HU)) + 110 * noise
     cortex = np.where(vault, np.float32(cranium.table_hu), np.float32(CORTEX_HU))

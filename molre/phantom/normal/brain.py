@@ -16,7 +16,7 @@ CORTEX_MM = 2.8
 CLEAR_MM = 7.0
 """Nearest that furrows come to ventricles and deep grey matter."""
 FOLLOWED = 0.8
-"""Share of the depth by which a point is taken outwards to where its fold is read: below 1, folds bend as they deepen."""
+"""Share of the depth by which a point is taken outwards to where its fold is read; below 1, folds bend on their way."""
 
 
 def _per_side(x: np.ndarray, values: list[float]) -> Float32[np.ndarray, "m"]:
@@ -36,11 +36,11 @@ def _furrow(head: Head, index: np.ndarray, hull: np.ndarray, clear: np.ndarray) 
     """
     voxels = head.inside[index]
     normal = head.brain.subset(index).slope("hull")
-    out = np.float32(FOLLOWED) * np.clip(hull, 0, 25) / (np.sqrt(sum(n * n for n in normal)) + np.float32(1e-3))
+    out = np.float32(FOLLOWED) * np.clip(hull, 0, 30) / (np.sqrt(sum(n * n for n in normal)) + np.float32(1e-3))
     at = [a[voxels] - out * n for a, n in zip((head.x, head.y, head.z), normal, strict=True)]
     fold, deep = head.body.folds.at((at[0], at[1], at[2]))
     # On the medial face few furrows but the named ones are deep.
-    deep *= np.clip(np.float32(0.3) + np.abs(at[0]) * np.float32(0.05), 0, 1)
+    deep *= np.clip(np.float32(0.15) + np.abs(at[0]) * np.float32(0.055), 0, 1)
     below = np.maximum(hull - deep, np.float32(CLEAR_MM) - clear)
     width = _per_side(at[0], head.body.sulcus_mm) * (np.float32(1.2) - hull * np.float32(0.03))
     return np.hypot(fold, np.maximum(below, 0)) - width
@@ -51,7 +51,7 @@ def _pial(head: Head, index: np.ndarray, hind: np.ndarray, deep: np.ndarray) -> 
     body, depth, hull = head.body, head.skull[index], head.brain["hull"]
     pial = depth - np.float32(body.gap_mm)
     pial = pial - np.where(hind, np.float32(2.0 * body.cerebellar_atrophy), 0)
-    folded = np.flatnonzero(~(hind | deep) & (hull < 26))
+    folded = np.flatnonzero(~(hind | deep) & (hull < 30))
     clear = -np.maximum(head.ventricle[index[folded]] + np.float32(1.5), head.brain.subset(folded)["nucleus"])
     furrow = _furrow(head, folded, hull[folded], clear)
     wide = np.float32(0.55 + 0.5 * body.gap_mm) * (1 + np.float32(0.5) * head.noise[index[folded]])
@@ -143,15 +143,20 @@ def _dura_and_vessels(head: Head, structure: np.ndarray, hu: np.ndarray, tissue:
     hu[sella], tissue[sella] = PITUITARY_HU, T["grey"]
 
 
-def _calcified(
-    head: Head, structure: np.ndarray, ventricle: np.ndarray, hu: np.ndarray, tissue: np.ndarray
-) -> None:
+def _calcified(head: Head, structure: np.ndarray, ventricle: np.ndarray, hu: np.ndarray, tissue: np.ndarray) -> None:
+    """Choroid plexus and pineal gland, and the calcium that they and the falx hold in many old people."""
+    body, grain = head.body, head.noise[head.inside]
     choroid = (structure == S["choroid"]) & (ventricle > 0.3)
     pineal = structure == S["pineal"]
-    grain = head.noise[head.inside]
-    for found, calcified in ((choroid, head.body.choroid_calcified), (pineal, head.body.pineal_calcified)):
-        hu[found] = 40.0
-        tissue[found] = T["grey"]
-        stone = found & (grain > -0.2) if calcified else np.zeros_like(found)
-        hu[stone] = 130 + 50 * grain[stone]
-        tissue[stone] = T["calcification"]
+    falx = (structure == S["falx"]) & (head.z[head.inside] > 20)
+    for soft in (choroid, pineal):
+        hu[soft], tissue[soft] = 40.0, T["grey"]
+    for where, calcified, least in (
+        (choroid, body.choroid_calcified, -0.2),
+        (pineal, body.pineal_calcified, -0.2),
+        (falx, body.falx_calcified, 1.1),
+    ):
+        if calcified:
+            stone = where & (grain > least)
+            hu[stone] = 130 + 50 * grain[stone]
+            tissue[stone] = T["calcification"]

@@ -18,7 +18,7 @@ MUSCLES = (
     ((32, -79, -54, 0.9), (29, -68, -55, 2.0), (24, -56, -50, 2.0), (15, -42, -37, 0.9)),
     ((17, -84, -30, 1.0), (14.5, -70, -30, 1.3), (13.5, -48, -30, 0.9)),
 )  # fmt: skip
-"""Medial, lateral, superior and inferior rectus, superior oblique (Som and Curtin 2011, Head and Neck Imaging, ch. 9)."""
+"""Medial, lateral, superior and inferior rectus, superior oblique (Som and Curtin 2011, ch. 9)."""
 NERVE = ((31.5, -69, -41.5, 1.9), (25, -57, -40, 1.9), (18, -46, -36, 1.9), (13.5, -39, -33, 1.7))
 
 

@@ -7,7 +7,7 @@ from jaxtyping import Float32
 
 from molre.phantom.head import Head
 from molre.phantom.shapes import ramp
-from molre.phantom.standard.structures import S
+from molre.phantom.standard.structures import S, members
 from molre.phantom.tissue import AIR, T
 
 WALL_HU = 650.0
@@ -27,7 +27,7 @@ def fill_air(head: Head, index: np.ndarray, hollow: Float32[np.ndarray, "m"], fa
         part = np.flatnonzero(structure == S[name])
         wall[part] = distance(head, index[part])
     nose = structure == S["nasal"]
-    solid = (hollow > 0) & ~nose & (structure != S["pharynx"]) & (structure != S["ear_air"])
+    solid = (hollow > 0) & members("frontal", "maxillary", "ethmoid", "sphenoid").take(structure)
     filled = index[solid]
     head.hu[filled], head.tissue[filled], head.bone[filled] = WALL_HU - 100, T["bone"], True
     share = ramp(np.minimum(depth, -wall), 0.9)
@@ -35,8 +35,8 @@ def fill_air(head: Head, index: np.ndarray, hollow: Float32[np.ndarray, "m"], fa
     head.hu[index] += (np.float32(AIR) - head.hu[index]) * share
     airy = index[share > 0.5]
     head.tissue[airy], head.bone[airy] = T["air_space"], False
-    firm = index[(share <= 0.5) & ~nose & (hollow > -0.5)]
-    head.structure[firm[head.bone[firm]]] = S["face_bone"]
+    firm = index[(share <= 0.5) & solid]
+    head.structure[firm] = S["face_bone"]
 
 
 def _smaller(head: Head, index: np.ndarray, structure: np.ndarray) -> Float32[np.ndarray, "m"]:
@@ -48,7 +48,8 @@ def _smaller(head: Head, index: np.ndarray, structure: np.ndarray) -> Float32[np
              "nasal": cranium.nose_mm, "mucosa": cranium.nose_mm}  # fmt: skip
     for name, (first, second) in sizes.items():
         found = np.where(structure == S[name], np.where(left, np.float32(first), np.float32(second)), found)
-    return found + np.float32(0.25) * head.noise[index]
+    uneven = np.where(structure == S["frontal"], np.float32(1.1), np.float32(0.25))
+    return found + uneven * head.noise[index]
 
 
 def _ethmoid(head: Head, index: np.ndarray) -> Float32[np.ndarray, "m"]:
@@ -56,7 +57,9 @@ def _ethmoid(head: Head, index: np.ndarray) -> Float32[np.ndarray, "m"]:
     x, y, z, noise = head.x[index], head.y[index], head.z[index], head.noise[index]
     phase = np.where(x > 0, np.float32(head.body.cranium.phases[0]), np.float32(head.body.cranium.phases[1]))
     row = np.abs(x) > np.float32(6.2) + noise
-    along = y + np.where(row, np.float32(3.1), np.float32(0)) + 1.2 * np.sin(z / np.float32(5)) + 1.8 * noise + 3 * phase
+    along = (
+        y + np.where(row, np.float32(3.1), np.float32(0)) + 1.2 * np.sin(z / np.float32(5)) + 1.8 * noise + 3 * phase
+    )
     across = np.abs(np.abs(along % np.float32(10.4) - np.float32(5.2)) - np.float32(5.2))
     shelf = np.abs((z + phase + np.float32(0.25) * y) % np.float32(14) - 7)
     lengthwise = np.abs(np.abs(x) - np.float32(6.2) - noise)

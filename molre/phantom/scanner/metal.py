@@ -16,6 +16,9 @@ GRID_PX = 192
 FINER = 2
 """Views for each one of the coarse projection."""
 
+FINE_BINS = 4
+"""Rays interpolated for each one."""
+
 PER_MM = 0.1
 """Attenuation of what is painted with 3,000 HU; titanium has twice as much, and platinum many times (Hubbell and
 Seltzer 1995, NISTIR 5632), but their smallest pieces are thinner than a pixel."""
@@ -63,21 +66,27 @@ def add_streaks(
         water_per_mm: attenuation of water.
         rng: of the lost photons.
     """
-    for number in np.flatnonzero(metal.any((1, 2))):
-        small, factor = _shrunk(metal[number])
-        side_mm = pixel_mm * factor
-        wrong = _wrong(small, rays[:, :, number], side_mm, rng)
-        streaks = _back(wrong, len(small)) * np.float32(1000 / water_per_mm / side_mm)
-        hu[number] += metal[number] * np.float32(DENSE_HU / PER_MM)
-        hu[number] += np.kron(streaks, np.ones((factor, factor), np.float32))[: hu.shape[1], : hu.shape[2]]
+    numbers = np.flatnonzero(metal.any((1, 2)))
+    if not len(numbers):
+        return
+    small, factor = _shrunk(metal[numbers])
+    side_mm = pixel_mm * factor
+    wrong = np.stack([_wrong(one, rays[:, :, n], side_mm, rng) for one, n in zip(small, numbers, strict=True)])
+    streaks = _back(wrong, small.shape[1]) * np.float32(1000 / water_per_mm / side_mm)
+    hu[numbers] += metal[numbers] * np.float32(DENSE_HU / PER_MM)
+    for number, streak in zip(numbers, streaks, strict=True):
+        hu[number] += np.kron(streak, np.ones((factor, factor), np.float32))[: hu.shape[1], : hu.shape[2]]
 
 
-def _shrunk(plane: Float32[np.ndarray, "rows columns"]) -> tuple[Float32[np.ndarray, "a a"], int]:
+def _shrunk(metal: Float32[np.ndarray, "n rows columns"]) -> tuple[Float32[np.ndarray, "n a a"], int]:
     """Means over blocks, and the blocks' side."""
-    factor = -(-len(plane) // GRID_PX)
-    size = -(-len(plane) // factor)
-    padded = np.pad(plane, (0, size * factor - len(plane)))
-    return padded.reshape(size, factor, size, factor).mean((1, 3)), factor
+    count, rows, _ = metal.shape
+    factor = -(-rows // GRID_PX)
+    if factor == 1:
+        return metal, 1
+    size = -(-rows // factor)
+    padded = np.pad(metal, [(0, 0), *[(0, size * factor - rows)] * 2])
+    return padded.reshape(count, size, factor, size, factor).mean((2, 4)), factor
 
 
 def _angles() -> Float64[np.ndarray, "views"]:
@@ -106,18 +115,19 @@ def _wrong(
     return (noise - HARDENING * path**2 / (1 + path)).astype(np.float32)
 
 
-def _back(rays: Float32[np.ndarray, "views bins"], size: int) -> Float32[np.ndarray, "a a"]:
-    """Filtered back-projection."""
-    views, bins = rays.shape
-    ramp = np.abs(np.fft.rfftfreq(2 * bins)) * np.cos(np.pi * np.fft.rfftfreq(2 * bins)) ** 2
-    filtered = fft.irfft(fft.rfft(rays, 2 * bins, axis=1, workers=1) * ramp, 2 * bins, axis=1, workers=1)[:, :bins]
-    filtered = (filtered * np.pi / views).astype(np.float32)
-    line = np.arange(size) - (size - 1) / 2
-    image = np.zeros((size, size), np.float32)
+def _back(rays: Float32[np.ndarray, "n views bins"], size: int) -> Float32[np.ndarray, "n a a"]:
+    """Filtered back-projection of several slices, each pixel from the nearest of finely interpolated rays."""
+    count, views, bins = rays.shape
+    frequency = np.fft.rfftfreq(2 * bins)
+    ramp = np.abs(frequency) * np.cos(np.pi * frequency) ** 2 * (np.pi / views * FINE_BINS)
+    spectrum = fft.rfft(rays, 2 * bins, axis=2, workers=1) * ramp.astype(np.float32)
+    filtered = fft.irfft(spectrum, 2 * bins * FINE_BINS, axis=2, workers=1)
+    line = (np.arange(size) - (size - 1) / 2) * FINE_BINS
+    middle = (bins - 1) / 2 * FINE_BINS + 0.5
+    image = np.zeros((count, size, size), np.float32)
     for view, angle in enumerate(_angles()):
-        place = np.add.outer(np.sin(angle) * line, np.cos(angle) * line) + (bins - 1) / 2
-        low = place.astype(np.int32)
-        share = (place - low).astype(np.float32)
-        ray = filtered[view]
-        image += ray[low] + share * (ray[low + 1] - ray[low])
+        across, down = (np.cos(angle) * line + middle).astype(np.float32), (np.sin(angle) * line).astype(np.float32)
+        nearest = np.add.outer(down, across).astype(np.int32)
+        for plane, ray in zip(image, filtered[:, view], strict=True):
+            plane += ray[nearest]
     return image

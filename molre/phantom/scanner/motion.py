@@ -9,7 +9,6 @@ from jaxtyping import Complex64, Float64
 
 from molre.phantom.geometry import Geometry
 
-
 OVERSCAN = 0.04
 """Share of the first views that is scanned again at the end and blended, so that the two ends meet gently."""
 

@@ -33,10 +33,6 @@ def medulla(at: Coordinates) -> Field:
     return join(capsule(at, (0, 16, -44), (0, 27, -66), 9, 7.5), capsule(at, (0, 27, -66), (0, 31, -125), 7.5, 6))
 
 
-def stem(at: Coordinates) -> Field:
-    return join(midbrain(at), pons(at), medulla(at))
-
-
 def callosum(at: Coordinates) -> Field:
     """The arch of the corpus callosum, thickest at genu and splenium, fanning out into the hemispheres."""
     x, y, _ = at
@@ -48,7 +44,7 @@ def callosum(at: Coordinates) -> Field:
 def _perimesencephalic(at: Coordinates) -> Field:
     """The ambient and quadrigeminal cisterns: a thin mantle about the midbrain, wide behind it."""
     x, y, z = at
-    wide = np.float32(0.75) + np.clip((y - 8) / 8, 0, 1) * np.float32(1.0)
+    wide = np.float32(0.35) + np.clip((y - 7) / 9, 0, 1) * np.float32(1.1)
     around = meet(wide - np.abs(midbrain(at) + wide), z + 24, -z)
     roof = meet(ellipsoid((x, y - np.float32(0.05) * x * x, z), (0, 23.5, -3), (15, 3.6, 9)), -midbrain(at))
     return join(around, roof)
@@ -58,17 +54,17 @@ def cisterns(at: Coordinates) -> Field:
     """Distance into the cisterns at the base of the brain."""
     x, _, _ = at
     star = join(
-        ellipsoid(at, (0, -15, -22), (11.5, 10, 7.5)),
-        capsule(at, (3, -17, -22), (25, -22, -17), 3.4, 1.6),
-        capsule(at, (4, -11, -23), (17, 0, -20), 2.6, 1.4),
-        capsule(at, (0, -18, -22), (0, -36, -20), 2.4, 1.2),
+        ellipsoid(at, (0, -15, -22), (7.5, 7.5, 6.5)),
+        capsule(at, (3, -18, -22), (26, -22, -17), 4.0, 1.0),
+        capsule(at, (3, -11, -22), (17, 1, -20), 3.8, 0.9),
+        capsule(at, (0, -20, -22), (0, -37, -20), 3.0, 0.8),
     )
     peduncle = ellipsoid(at, (0, -5, -19), (5, 6.5, 7))
     front = meet(capsule(at, (0, -5, -26), (0, 9, -58), 3.4, 4), np.float32(17) - x)
     angle = join(capsule(at, (12, 0, -36), (24, 10, -39), 3.4, 2.4), capsule(at, (9, 10, -50), (18, 16, -54), 3, 2))
     magna = join(ellipsoid(at, (0, 56, -62), (10, 14, 7)), capsule(at, (0, 40, -62), (0, 34, -72), 6, 5))
     velum = meet(ellipsoid(at, (0, 16, 8), (5, 12, 2.6)), np.float32(5) - x)
-    sylvian = np.float32(1.0) + np.clip((-at[1] - 8) / 25, 0, 1) * np.float32(0.8) - sylvian_mm(at)
+    sylvian = np.float32(0.5) + np.clip((-at[1] - 8) / 25, 0, 1) * np.float32(0.5) - sylvian_mm(at)
     return join(star, _perimesencephalic(at), peduncle, front, angle, magna, velum, sylvian)
 
 

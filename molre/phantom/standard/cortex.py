@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 from jaxtyping import Float32
 from scipy import ndimage
@@ -17,7 +19,8 @@ FOLD_SHAPE = (62, 80, 33)
 # fold. Places after Ono, Kubik and Abernathey 1990 (Atlas of the Cerebral Sulci) and Rademacher et al. 1992 (J Cogn
 # Neurosci 4:352).
 _NAMED: dict[str, tuple[float, float, tuple[tuple[float, float, float], ...]]] = {
-    "central": (18, 1, ((4, 20, 76), (20, 14, 70), (33, 6, 61), (37, 12, 55), (43, 2, 47), (53, -8, 34), (60, -13, 18))),
+    "central": (18, 1,
+                ((4, 20, 76), (20, 14, 70), (33, 6, 61), (37, 12, 55), (44, 1, 46), (53, -8, 34), (60, -13, 18))),
     "precentral": (15, -1, ((22, -6, 68), (31, -10, 60), (42, -13, 50), (52, -21, 34), (58, -24, 14))),
     "postcentral": (15, -1, ((18, 32, 70), (34, 24, 60), (46, 16, 48), (55, 8, 36), (61, 4, 24))),
     "superior frontal": (15, 1, ((24, -12, 62), (23, -36, 52), (22, -56, 38), (20, -74, 20))),
@@ -27,7 +30,8 @@ _NAMED: dict[str, tuple[float, float, tuple[tuple[float, float, float], ...]]] =
     "inferior temporal": (12, -1, ((50, -8, -32), (57, 14, -20), (52, 40, -8))),
     "olfactory": (11, 1, ((11, -34, -22), (13, -66, -20))),
     "orbital": (10, -1, ((26, -30, -18), (27, -52, -20))),
-    "cingulate": (13, 1, ((6, -58, -4), (6, -60, 18), (6, -44, 36), (6, -20, 43), (6, 6, 46), (6, 20, 54), (7, 27, 68))),
+    "cingulate": (13, 1,
+                  ((6, -58, -4), (6, -60, 18), (6, -44, 36), (6, -20, 43), (6, 6, 46), (6, 20, 54), (7, 27, 68))),
     "parieto-occipital": (20, 1, ((7, 42, 10), (8, 54, 26), (10, 66, 42), (18, 68, 44))),
     "calcarine": (18, -1, ((8, 44, 8), (9, 62, 6), (8, 78, 2))),
     "collateral": (14, 1, ((26, 4, -27), (29, 28, -17), (28, 50, -13))),
@@ -70,7 +74,7 @@ def sylvian_mm(at: Coordinates) -> Field:
 
 
 def hull(at: Coordinates, cavity: Field) -> Field:
-    """Depth beneath the surface that the folds are cut into: skull, falx, tentorium and the lips of the Sylvian fissure.
+    """Depth beneath the surface that the folds are cut into: skull, falx, tentorium and lips of the Sylvian fissure.
 
     Deeper than some millimetres it is smoothed, so that its slope, along which folds run, does not jump.
     """
@@ -103,7 +107,7 @@ def _beside(points: np.ndarray, way: np.ndarray) -> tuple[np.ndarray, np.ndarray
     """Signed distance across a fold along the brain's surface, and distance from its line."""
     best = np.full(points.shape[:-1], np.inf, np.float32)
     across = np.zeros(points.shape[:-1], np.float32)
-    for start, end in zip(way[:-1], way[1:], strict=True):
+    for start, end in pairwise(way):
         axis = end - start
         along = np.clip(((points - start) @ axis) / (axis @ axis), 0, 1)
         offset = points - (start + along[..., None] * axis)

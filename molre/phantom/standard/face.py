@@ -2,20 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+
 import numpy as np
 from jaxtyping import UInt8
 
 from molre.phantom.shapes import Coordinates, Field, capsule, ellipsoid, tube, union
 from molre.phantom.standard.neck import flesh, mandible, vertebrae
 from molre.phantom.standard.orbit import orbit, wall_mm
-from molre.phantom.standard.solids import Solids
+from molre.phantom.standard.solids import Rod, Solids
 from molre.phantom.standard.structures import S
 from molre.phantom.standard.temporal import canals, mastoid_cells, temporal_air, temporal_bone
 
 ZYGOMA = (
-    ((50.5, -72, -24, 4.2), (52, -70, -36, 3.0), (51, -71, -50, 3.4), (50, -72, -58, 5.0)),
+    ((50, -72, -24, 3.8), (51, -71, -36, 2.4), (50.5, -71, -50, 2.8), (50, -71, -58, 4.6)),
     ((50, -71, -58, 5.6), (47, -71, -66, 4.6), (40, -70, -80, 3.4)),
-    ((50, -72, -58, 4.6), (60, -62, -60, 3.2), (68, -45, -61, 2.2), (71, -28, -60, 2.0), (69, -12, -58, 2.4), (65, 0, -56, 3.2)),
+    (
+        (50, -72, -58, 4.6),
+        (60, -62, -60, 3.2),
+        (68, -45, -61, 2.2),
+        (71, -28, -60, 2.0),
+        (69, -12, -58, 2.4),
+        (65, 0, -56, 3.2),
+    ),
 )
 """Frontal process, body, arch."""
 NASAL_BONE = (
@@ -34,7 +43,7 @@ WINGS = (
 def maxillary(at: Coordinates) -> Field:
     """Distance to the wall of the maxillary antrum: a pyramid with its base at the nose."""
     x, y, z = at
-    sides = [
+    sides: list[Field] = [
         x - np.float32(17.5) - np.float32(0.10) * (z + 70),
         np.float32(0.46) * (20 - x) + np.float32(0.888) * (y + 84),
         np.float32(-0.76) * (x - 46.5) - np.float32(0.65) * (y + 69),
@@ -42,10 +51,10 @@ def maxillary(at: Coordinates) -> Field:
         np.float32(0.93) * (z + 90) - np.float32(0.36) * (x - 26),
         -y - np.float32(45.5),
     ]
-    inside = -sides[0]
+    outside: Field = -sides[0]
     for side in sides[1:]:
-        inside = union(inside, -side, 4.0)
-    return -inside
+        outside = union(outside, -side, 4.0)
+    return -outside
 
 
 def nasal(at: Coordinates) -> Field:
@@ -77,10 +86,11 @@ def frontal(at: Coordinates, cavity: Field) -> Field:
 def turbinates(at: Coordinates) -> Field:
     """Distance into the mucosa of the turbinates and of the cavity's lining."""
     return np.maximum.reduce([
-        tube(at, ((8.5, -86, -78, 3.0), (9, -70, -79, 5.2), (9, -46, -78, 4.2))),
-        tube(at, ((12, -84, -72, 1.8), (12.5, -60, -72, 2.2), (12, -46, -72, 2.0))),
-        tube(at, ((6.0, -82, -60, 2.4), (7.5, -66, -64, 4.0), (7.5, -44, -64, 3.2))),
-        tube(at, ((5.0, -60, -51, 1.8), (5, -44, -53, 2.2))),
+        tube(at, ((8, -86, -77, 3.4), (8.8, -70, -78, 5.0), (8.8, -44, -77, 4.4))),
+        tube(at, ((10.5, -84, -72, 2.2), (11, -60, -72, 3.2), (11, -44, -72, 3.0))),
+        tube(at, ((6.4, -82, -62, 2.8), (7.8, -66, -66, 4.2), (7.8, -42, -66, 3.8))),
+        tube(at, ((6.2, -80, -57, 2.6), (6.8, -66, -58, 3.5), (6.5, -42, -58, 3.2))),
+        tube(at, ((5.0, -60, -50, 1.8), (5, -44, -52, 2.2))),
     ])  # fmt: skip
 
 
@@ -91,12 +101,11 @@ def face(at: Coordinates, structure: UInt8[np.ndarray, "z y x"], cavity: Field, 
         Distances in mm: ``facial`` inside the bones of face, skull base and neck, ``hollow`` inside spaces that hold
         air, ``flesh`` inside muscle and glands.
     """
-    x, y, z = at
     outside = cavity < 0
     eye = orbit(at)
     air, spaces = _air(at, cavity, eye)
     bone, parts = _bones(at, eye, air, spaces)
-    muscle, glands = flesh(at, skin)
+    muscle, glands = flesh(at, skin, cavity)
     muscle = np.maximum(muscle, glands)
     muscle = np.maximum(muscle, np.minimum(_walls_of_air(spaces), skin - 2))
     hollow = np.minimum(air.field, -cavity - np.float32(0.4))
@@ -123,7 +132,7 @@ def _walls_of_air(spaces: dict[str, Field]) -> Field:
 
 
 def _air(at: Coordinates, cavity: Field, eye: Field) -> tuple[Solids, dict[str, Field]]:
-    x, y, z = at
+    x = at[0]
     ear = Solids(at)
     temporal_air(ear)
     cells = ellipsoid(at, (6.5, -66, -41), (7.2, 23, 12), 4)
@@ -145,9 +154,7 @@ def _air(at: Coordinates, cavity: Field, eye: Field) -> tuple[Solids, dict[str, 
     return air, spaces
 
 
-def _bones(
-    at: Coordinates, eye: Field, air: Solids, spaces: dict[str, Field]
-) -> tuple[Solids, dict[str, Field]]:
+def _bones(at: Coordinates, eye: Field, air: Solids, spaces: dict[str, Field]) -> tuple[Solids, dict[str, Field]]:
     """All bones, and by name the distance into each group of them, in order of precedence."""
     parts = {}
     for name, build in _PARTS.items():
@@ -157,12 +164,12 @@ def _bones(
     parts["orbital_wall"] = np.where(eye < 6, eye + wall_mm(at), -14).astype(np.float32)
     walls = (("maxillary", 0.8), ("ethmoid", 0.6), ("sphenoid", 1.2), ("frontal", 2.4))
     nose = np.float32(0.6) - np.abs(spaces["nasal"])
-    solid = [parts["face_bone"], nose, *(spaces[name] + np.float32(w) for name, w in walls)]
-    parts["face_bone"] = np.maximum.reduce(solid)
+    shells = [parts["face_bone"], nose, *(spaces[name] + np.float32(w) for name, w in walls)]
+    parts["face_bone"] = np.maximum.reduce(shells)
     # Nose and mouth have no bone in front.
     opening = (at[1] < -92) & (at[2] < -52) & (parts["nasal_bone"] < 0)
     parts["face_bone"] = np.where(opening, -14, parts["face_bone"])
-    parts["orbital_wall"] = np.minimum(parts["orbital_wall"], at[1] + np.float32(96.0) - np.float32(0.42) * at[0])
+    parts["orbital_wall"] = np.minimum(parts["orbital_wall"], at[1] + np.float32(94.0) - np.float32(0.42) * at[0])
     bone = Solids(at)
     for part in parts.values():
         bone.field = union(bone.field, part, 1.6)
@@ -174,8 +181,8 @@ def _middle(bone: Solids) -> None:
     for wing in WINGS:
         bone.tube(wing)
     bone.ellipsoid((20, -37, -50), (6, 4.5, 9))
-    bone.plate((22, -41, -27), (21, -20, 0), (0, 0, -26), 1.0)
-    bone.plate((47, -66, -26), (5, -5, 0), (0, 0, -28), 2.2)
+    bone.plate((22, -41, -27), (20, -18, 0), (0, 0, -26), 1.3)
+    bone.plate((39, -57, -26), (9, -11, 0), (0, 0, -28), 1.9)
     bone.plate((18, -42, -56), (9, 8, -1), (2, 3, -34), 0.8)
     bone.plate((15, -41, -56), (-1, 10, 0), (-1, 0, -34), 0.7)
     bone.plate((0, -92, -90), (18, 0, 0), (0, 46, 0), 1.8)
@@ -190,7 +197,7 @@ def _nose(bone: Solids) -> None:
         bone.plate(corner, along, across, half_mm)
 
 
-def _each(tubes: tuple[tuple[tuple[float, float, float, float], ...], ...]) -> object:
+def _each(tubes: Sequence[Rod]) -> Callable[[Solids], None]:
     def build(bone: Solids) -> None:
         for one in tubes:
             bone.tube(one)

@@ -32,7 +32,16 @@ RADII_MM = (
 measured on an average of head CTs in standard space (Rorden et al. 2012, NeuroImage 61:957) and evened."""
 
 CRESTS = (
-    ((0, 49, -67, 2.0), (0, 62, -59, 2.2), (0, 70, -51, 2.5), (0, 76, -42, 2.7), (0, 82, -33, 3.0), (0, 87.5, -24, 4.0), (0, 92, -12, 2.0), (0, 93, 4, 1.0)),
+    (
+        (0, 49, -67, 2.0),
+        (0, 62, -59, 2.2),
+        (0, 70, -51, 2.5),
+        (0, 76, -42, 2.7),
+        (0, 82, -33, 3.0),
+        (0, 87.5, -24, 4.0),
+        (0, 92, -12, 2.0),
+        (0, 93, 4, 1.0),
+    ),
     ((0, -83, -28, 2.4), (0, -87.5, -16, 2.2), (0, -91, 2, 1.0)),
     ((0, -81, -31, 2.6), (0, -73, -29, 1.6)),
 )
@@ -64,11 +73,11 @@ def _dome(at: Coordinates) -> Field:
     out = np.hypot(x, y)
     polar = np.arctan2(out, z) * np.float32(180 / np.pi / 10 * rows)
     azimuth = (np.arctan2(np.abs(x), y) * np.float32(180 / np.pi / 15) + 3) * np.float32(columns)
-    shape = np.broadcast_shapes(polar.shape, azimuth.shape)
-    place = [np.broadcast_to(polar, shape), np.broadcast_to(azimuth, shape)]
+    place = np.stack(np.broadcast_arrays(polar, azimuth))
     rise_polar, rise_azimuth = np.gradient(fine, np.deg2rad(10 / rows), np.deg2rad(15 / columns))
     radius, along, across = (
-        ndimage.map_coordinates(f, place, order=1, mode="nearest") for f in (fine, rise_polar, rise_azimuth)
+        ndimage.map_coordinates(np.asarray(f, np.float32), place, order=1, mode="nearest")
+        for f in (fine, rise_polar, rise_azimuth)
     )
     sine = np.maximum(np.sin(polar * np.float32(np.pi / 180 * 10 / rows)), np.float32(0.15))
     slope2 = (along / radius) ** 2 + (across / (radius * sine)) ** 2
@@ -87,14 +96,14 @@ def _true(distance: Field, step_mm: float) -> Field:
 
 
 VAULT_MM = (
-    (0.0, 0.05, 1.0, 6.6, 50.0), (0.0, 1.0, 0.35, 7.6, 32.0), (0.0, -1.0, 0.25, 7.4, 32.0),
-    (0.55, -0.75, 0.45, 6.0, 25.0), (0.75, 0.25, 0.75, 6.4, 28.0), (0.6, 0.75, 0.4, 6.8, 25.0),
+    (0.0, 0.05, 1.0, 6.0, 50.0), (0.0, 1.0, 0.35, 7.0, 32.0), (0.0, -1.0, 0.25, 6.9, 32.0),
+    (0.55, -0.75, 0.45, 5.6, 25.0), (0.75, 0.25, 0.75, 5.5, 28.0), (0.6, 0.75, 0.4, 6.2, 25.0),
     (1.0, -0.08, -0.12, 2.9, 20.0), (0.93, -0.45, 0.0, 3.6, 17.0), (0.95, 0.35, -0.15, 5.0, 16.0),
     (0.45, 0.55, -0.75, 2.2, 22.0), (0.0, 0.9, -0.62, 5.0, 14.0), (0.62, -0.2, -0.75, 2.2, 25.0),
     (0.0, 0.25, -1.0, 2.5, 20.0), (0.35, -0.85, -0.3, 2.0, 16.0), (0.55, 0.85, -0.35, 4.6, 18.0),
 )  # fmt: skip
-"""Places by direction (x, y, z), the thickness there and how far it reaches in degrees (Lynnerup et al. 2005, Forensic Sci
-Int 147:45, for the vault; thin squama of the temporal bone, cerebellar fossae and middle fossa by Gray's Anatomy)."""
+"""Places by direction (x, y, z), the thickness there and how far it reaches in degrees (Lynnerup 2001,
+Forensic Sci Int 117:45, for the vault; thin temporal squama, cerebellar and middle fossae by Gray's Anatomy)."""
 
 
 MEAN_MM = 6.3
@@ -117,7 +126,9 @@ def thickness_mm(unit: Float32[np.ndarray, "3 n"]) -> Float32[np.ndarray, "n"]:
 def skin(at: Coordinates, cavity: Field) -> Field:
     """Distance to the skin: the scalp over the skull, the face with nose, eyelids and ears, the neck."""
     x, y, z = at
-    scalp = cavity + np.float32(14.0) + 2 * np.clip((y - 20) / 60, 0, 1)
+    nape = 4 * np.clip((y - 20) / 60, 0, 1) * np.clip((40 - z) / 50, 0.4, 1)
+    beside = 3 * np.exp(-(((y + 14) / 32) ** 2) - ((z + 8) / 30) ** 2) * np.clip((x - 35) / 20, 0, 1)
+    scalp = cavity + np.float32(14.0) + nape + beside
     face = ellipsoid(at, (0, -4, -86), (83, 88, 66), 2.5)
     brow = tube(at, ((0, -87, -24, 17), (30, -85, -24, 15), (46, -70, -24, 15)))
     temple = ellipsoid(at, (38, -28, -34), (40, 50, 52), 2.3)

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from itertools import pairwise
 
 import numpy as np
 
 from molre.phantom.shapes import Coordinates, Field, Number, Point, capsule, ellipsoid, union
+
+Rod = Sequence[tuple[Number, Number, Number, Number]]
+"""Points (x, y, z, radius) in mm."""
+
 
 class Solids:
     """A union of solids.
@@ -41,9 +46,9 @@ class Solids:
         low, high = ([c + s * r for c, r in zip(centre, radii, strict=True)] for s in (-1, 1))
         self._put(low, high, lambda at: ellipsoid(at, centre, radii, power), cut)
 
-    def tube(self, points: Sequence[tuple[Number, Number, Number, Number]], *, cut: bool = False) -> None:
+    def tube(self, points: Rod, *, cut: bool = False) -> None:
         """Add or cut a bent rod through (x, y, z, radius) points."""
-        for a, b in zip(points[:-1], points[1:], strict=True):
+        for a, b in pairwise(points):
             radius = max(a[3], b[3])
             low, high = ([f(p, q) + s * radius for p, q in zip(a[:3], b[:3], strict=True)] for f, s in _ENDS)
             self._put(low, high, lambda at, a=a, b=b: capsule(at, a[:3], b[:3], a[3], b[3]), cut)
@@ -53,7 +58,7 @@ class Solids:
         ends = np.array([np.array(corner) + i * np.array(along) + j * np.array(across) for i in (0, 1) for j in (0, 1)])
         self._put(ends.min(0), ends.max(0), lambda at: _plate(at, corner, along, across, half_mm), cut=False)
 
-    def _put(self, low: Sequence[float], high: Sequence[float], distance: Callable[..., Field], cut: bool) -> None:
+    def _put(self, low: Sequence[Number], high: Sequence[Number], distance: Callable[..., Field], cut: bool) -> None:
         put = self.cut if cut else self.add
         put((low[0], low[1], low[2]), (high[0], high[1], high[2]), distance)
 

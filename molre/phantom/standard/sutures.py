@@ -7,6 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float32
 
+from molre.phantom.shapes import Point
+
 Line = Float32[np.ndarray, "n"]
 Unit = tuple[Line, Line, Line]
 BREGMA, LAMBDA = (0.0, -0.36, 0.93), (0.0, 0.80, 0.60)
@@ -31,7 +33,7 @@ class Arc:
     normal: np.ndarray
 
 
-def arc(start: tuple[float, float, float], end: tuple[float, float, float]) -> Arc:
+def arc(start: Point, end: Point) -> Arc:
     """The arc between two directions."""
     a, b = (np.array(p, float) / np.linalg.norm(p) for p in (start, end))
     normal = np.cross(a, b)
@@ -40,7 +42,6 @@ def arc(start: tuple[float, float, float], end: tuple[float, float, float]) -> A
 
 def off_arc(unit: Unit, one: Arc) -> tuple[Line, Line]:
     """Sine of the angle off an arc (signed), and how far past its ends, 0 within (sine too)."""
-    x, y, z = unit
     off = _dot(unit, one.normal)
     before = _dot(unit, np.cross(one.start, one.normal))
     after = _dot(unit, np.cross(one.normal, one.end))

@@ -33,7 +33,11 @@ def _rings(at: Coordinates) -> Field:
     """The three semicircular canals."""
     x, y, z = at
     found: list[Field] = []
-    for centre, axis in (((39.5, 15, -42.5), (0.7, -0.7, 0)), ((40.5, 17, -46), (0.7, 0.7, 0)), ((41, 14.5, -47), (0, 0, 1))):
+    for centre, axis in (
+        ((39.5, 15, -42.5), (0.7, -0.7, 0)),
+        ((40.5, 17, -46), (0.7, 0.7, 0)),
+        ((41, 14.5, -47), (0, 0, 1)),
+    ):
         off = [a - np.float32(c) for a, c in zip((x, y, z), centre, strict=True)]
         along = sum(o * np.float32(a) for o, a in zip(off, axis, strict=True))
         flat = np.sqrt(np.maximum(sum(o * o for o in off) - along * along, 0))
@@ -73,7 +77,7 @@ def temporal_bone(bone: Solids) -> None:
 def temporal_air(air: Solids) -> None:
     """Middle ear, antrum, external canal; the region of the mastoid cells."""
     air.tube(((42, 8, -52.5, 2.8), (43, 9.5, -48, 3.2), (44.5, 12, -44.5, 2.8), (50, 20, -43, 3.2)))
-    air.tube(((46, 9, -54, 3.2), (58, 9, -56, 3.0), (70, 10, -57, 3.6), (84, 12, -57, 4.5)))
+    air.tube(((46, 9, -54, 3.2), (56, 11, -55, 3.1), (66, 9.5, -56, 3.5), (76, 11, -57, 4.4), (83, 14, -57, 6)))
 
 
 def mastoid_cells(at: Coordinates) -> Field:

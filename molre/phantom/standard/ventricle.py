@@ -27,12 +27,11 @@ def lateral_ventricle(at: Coordinates) -> Field:
 
 def fourth_ventricle(at: Coordinates) -> Field:
     """A tent over the pons with its peak in the cerebellum, and the lateral recesses."""
-    x, y, z = at
     tent = ellipsoid(at, (0, 28, -33), (8.5, 8.5, 12))
     floor = -ellipsoid(at, (0, 16, -33), (13, 10.5, 22))
     recess = capsule(at, (0, 30, -39), (11, 28, -41), 2.4, 1.2)
     vermis = -ellipsoid(at, (0, 37, -38), (3.2, 6, 7))
-    return meet(join(tent, recess), floor, join(vermis, np.broadcast_to(z + 34, vermis.shape)))
+    return meet(join(tent, recess), floor, join(vermis, np.broadcast_to(at[2] + 34, vermis.shape)))
 
 
 def ventricles(at: Coordinates) -> Field:

@@ -37,6 +37,7 @@ def tentorium_sheet_mm(at: Coordinates, cavity: Field) -> Field:
 
 
 def dura(at: Coordinates, cavity: Field) -> Field:
+    """Depth into falx or tentorium."""
     return join(falx_mm(at, cavity), tentorium_sheet_mm(at, cavity))
 
 
