@@ -9,6 +9,7 @@ import numpy as np
 
 from molre.phantom.body import LEFT, RIGHT, Body
 from molre.phantom.head import Head
+from molre.phantom.shapes import Number
 from molre.phantom.table import Entry
 
 Paint = Callable[[Head], None]
@@ -56,11 +57,11 @@ class Case:
         """A hemisphere: its position in per-side settings, and the sign of its x."""
         return (LEFT, 1) if self.rng.random() < 0.5 else (RIGHT, -1)
 
-    def uniform(self, low: float, high: float) -> float:
+    def uniform(self, low: Number, high: Number) -> float:
         """Any value of a range."""
         return float(self.rng.uniform(low, high))
 
-    def graded(self, faint: float, plain: float) -> float:
+    def graded(self, faint: Number, plain: Number) -> float:
         """The value of a range that goes with the severity."""
         return float(faint + (plain - faint) * self.severity)
 

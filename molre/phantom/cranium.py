@@ -63,7 +63,7 @@ def draw_cranium(rng: np.random.Generator, age_years: float) -> Cranium:
     swell = float(rng.uniform(-0.6, 0.6))
     return Cranium(
         suture=float(np.clip(rng.normal(0.95 - 0.55 * ripe, 0.12), 0.15, 1)),
-        diploe_hu=float(np.clip(rng.normal(520 - 40 * ripe, 90), 300, 740)),
+        diploe_hu=float(np.clip(rng.normal(470 - 40 * ripe, 75), 300, 600)),
         table_hu=float(np.clip(rng.normal(1700, 110), 1350, 1900)),
         frontal_mm=_pair(rng, 2.6, (2.0, 1.4), 0, 9),
         maxillary_mm=_maxillary(rng),

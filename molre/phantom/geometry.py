@@ -14,7 +14,7 @@ from molre.phantom.protocol import Protocol
 
 FINE_MM = 1.2
 """Fine slices need not be closer than this or a pixel: the standard head is known no better."""
-HEAD_MM = 238.0
+HEAD_MM = 244.0
 """Field that holds the standard head with some air around it; for large heads a scanner is set to a larger field."""
 NODES = 25
 """Points a side of the coarse mesh on which the head's bending is worked out."""

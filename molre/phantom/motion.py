@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float32
 
-from molre.phantom.shapes import Point
+from molre.phantom.shapes import Number, Point
 from molre.phantom.template import CENTRE_MM
 from molre.phantom.vault import Points, Values, polar, vault_mm
 
@@ -23,7 +23,7 @@ class Push:
     """
 
     centre: Point
-    radius_mm: float
+    radius_mm: Number
     share: float
 
 
@@ -39,7 +39,7 @@ class Slide:
 
     centre: Point
     vector_mm: Point
-    radius_mm: float
+    radius_mm: Number
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -57,11 +57,11 @@ class Layer:
     """
 
     towards: Point
-    reach_rad: tuple[float, float, float, float]
-    thickness_mm: float
+    reach_rad: tuple[Number, Number, Number, Number]
+    thickness_mm: Number
     power: float = 3.0
     side: int = 0
-    ripple: tuple[float, float, float] = (0.0, 0.0, 0.0)
+    ripple: tuple[Number, Number, Number] = (0.0, 0.0, 0.0)
     above: bool = True
 
     def thickness(self, unit: Points, vault: Values) -> Values:
@@ -107,7 +107,7 @@ class Sheet:
     """
 
     side: int
-    thickness_mm: float
+    thickness_mm: Number
     front_mm: float
     back_mm: float
 

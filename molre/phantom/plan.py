@@ -185,15 +185,13 @@ def _studies_behind() -> float:
 
 
 @cache
-def _mean_by_age(key: str) -> float:
-    return float(entries()[key].at_age(_usual_ages()).mean())
+def _chances(config: CohortConfig) -> Float64[np.ndarray, "years findings"]:
+    """How likely each lesion comes about by itself, by age in whole years: more often than on average at its own age."""
+    years = np.arange(0, 121.0)
+    by_age = [entries()[key].at_age(years) / entries()[key].at_age(_usual_ages()).mean() for key in LESIONS]
+    return np.stack(by_age, axis=1) * [base_rate(config, key) for key in LESIONS]
 
 
 @cache
 def _usual_ages() -> Float64[np.ndarray, "n"]:
     return np.array([_ages(np.random.default_rng([8, n]), 0)[0] for n in range(2000)])
-
-
-def _by_age(key: str, age_years: float) -> float:
-    """How much more or less often than on average over the ages a finding occurs at one."""
-    return float(entries()[key].at_age(np.asarray([age_years]))[0]) / _mean_by_age(key)

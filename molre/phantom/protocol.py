@@ -100,8 +100,9 @@ def scanners() -> Mapping[str, Scanner]:
 
 
 def _read(told: dict[str, Any]) -> Scanner:
-    values = {name: tuple(value) if isinstance(value, list) else value for name, value in told.items()}
-    return Scanner(**values | {kind: Kernel(**told[kind]) for kind in ("soft", "bone")})
+    values: dict[str, Any] = {name: tuple(value) if isinstance(value, list) else value for name, value in told.items()}
+    values |= {kind: Kernel(**told[kind]) for kind in ("soft", "bone")}
+    return Scanner(**values)
 
 
 def draw_protocol(rng: np.random.Generator, config: CohortConfig) -> Protocol:

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Bool, UInt8
 from PIL import Image, ImageDraw, ImageFont
+from scipy import ndimage
 
 from molre.findings import FINDINGS, index
 from molre.phantom.config import CohortConfig
@@ -50,10 +51,12 @@ def example(key: str, config: CohortConfig) -> Example:
     ill = make_study(config, number, force=(key,), severity=SEVERITY)
     healthy = make_study(config, number, force=(), age_years=ill.age_years)
     place = telling_slice(ill, key)
-    rows, columns = np.nonzero(ill.masks[key][place])
+    rows, columns = np.nonzero(_largest(ill.masks[key][place]))
     pixel_mm = ill.geometry.pixel_mm
     extent_mm = max(np.ptp(rows), np.ptp(columns)) * pixel_mm
-    middle = float(rows.mean()), float(columns.mean())
+    # The middle of a crescent lies outside of it: the nearest of its voxels does not.
+    nearest = np.argmin(np.hypot(rows - rows.mean(), columns - columns.mean()))
+    middle = float(rows[nearest]), float(columns[nearest])
     close = extent_mm < SMALL_MM
     box = _box(middle if close else _head_middle(ill), (CLOSE_MM if close else FIELD_MM) / pixel_mm)
     window = entries()[key].window
@@ -104,6 +107,12 @@ def telling_slice(study: PhantomStudy, key: str) -> int:
     brain = np.isin(study.tissue, (6, 7)).sum((1, 2))
     telling = area * (brain > 0.35 * brain.max())
     return int(np.argmax(telling if telling.max() > 0.4 * area.max() else area))
+
+
+def _largest(mask: Bool[np.ndarray, "r c"]) -> Bool[np.ndarray, "r c"]:
+    """The largest connected piece."""
+    pieces, _ = ndimage.label(mask)
+    return pieces == np.argmax(np.bincount(pieces.ravel())[1:]) + 1
 
 
 def _head_middle(study: PhantomStudy) -> tuple[float, float]:

@@ -59,7 +59,7 @@ def test_atrophy_grows_with_severity_and_begins_beyond_healthy_age():
     ]
     healthy = fluid(forced(index=4, age_years=72.0))
     assert healthy < amounts[0] < amounts[1]
-    assert usual_atrophy(96) + 0.1 < LEAST_ATROPHY
+    assert usual_atrophy(96.0) + 0.1 < LEAST_ATROPHY
 
 
 def test_atrophy_of_the_youngest_is_no_less_than_the_oldest_healthy_heads():

@@ -216,7 +216,7 @@ def test_a_steady_shift_before_every_view_moves_the_image():
     image[0, 30:34, 20:24] = 100
     motion = moving.Motion(shift_mm=np.array([[3.0, 0.0]]), start=np.zeros(1), jerk=np.zeros(1))
     spectrum = fft.rfft2(image).astype(np.complex64)
-    moving.blur_moving(spectrum, motion, 0, flat(1, pixel_mm=1.0, matrix_px=64))
+    moving.blur_moving(spectrum, motion, 0, 64, 1.0)
     assert fft.irfft2(spectrum)[0, 30:34, 23:27].mean() == pytest.approx(100, abs=1)
 
 

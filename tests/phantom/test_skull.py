@@ -93,7 +93,7 @@ def test_named_bones_are_bone(name):
     where = drawn.at(name) & drawn.bone
     assert where.sum() > 20
     assert np.median(drawn.hu[where]) > 300
-    assert (drawn.inner[where] <= 0).all()
+    assert (drawn.inner[where] < 3).all()
 
 
 def test_orbits_hold_globe_lens_muscle_and_fat():

@@ -22,7 +22,9 @@ def archive(tmp_path_factory) -> Archive:
     from molre.phantom import CohortConfig, make_study, write_study
 
     root = tmp_path_factory.mktemp("archive")
-    found = Archive(root, [make_study(CohortConfig(studies=5, seed=4), number) for number in range(5)])
+    found = Archive(
+        root, [make_study(CohortConfig(studies=5, seed=4, further_series=0.0), number) for number in range(5)]
+    )
     for number, study in enumerate(found.studies):
         write_study(study, found.path_of(number))
     for file in images(found.path_of(1)):

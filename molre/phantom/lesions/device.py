@@ -252,7 +252,7 @@ def _depth_electrodes(case: Case) -> Paint:
 @mimic("dental_metal")
 def dental_metal(case: Case) -> Paint:
     """Crowns and fillings at the lower end of the scan, whose streaks reach it."""
-    spots = [(case.side()[1] * case.uniform(16, 28), case.uniform(-82, -50), case.uniform(-86, -66)) for _ in range(3)]
+    spots = [(case.side()[1] * case.uniform(16, 28), case.uniform(-82, -50), case.uniform(-80, -62)) for _ in range(3)]
     size = case.size_mm()
 
     def paint(head: Head) -> None:

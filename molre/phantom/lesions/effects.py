@@ -35,15 +35,21 @@ def _mark_moved(head: Head) -> None:
         head.mark(brain[crossed & (np.abs(head.x[brain]) < 12)], ["subfalcine_herniation"])
     distance = np.sqrt(sum(m * m for m in moved))
     if "transtentorial_herniation" in claims:
-        head.mark(brain[_notch(head, brain) & (distance > 2.5)], ["transtentorial_herniation"])
+        head.mark(brain[_notch(head, brain) & (distance > 2)], ["transtentorial_herniation"])
     if "mass_effect" in claims:
         _mark_pressed(head, brain, distance.astype(np.float32))
 
 
 def _notch(head: Head, brain: np.ndarray) -> np.ndarray:
-    """Inner temporal lobe and midbrain about the tentorial notch."""
-    x, y, z = np.abs(head.x[brain]), head.y[brain], head.z[brain]
-    return (x < 26) & (y > -24) & (y < 22) & (z > -30) & (z < -4) & ~head.at("cerebellum")[brain]
+    """Forebrain and midbrain that have slid at the tentorial notch."""
+    found = np.zeros(len(brain), bool)
+    at = [a[brain] for a in (head.x, head.y, head.z)]
+    for slide in head.body.slides:
+        near = (
+            sum((a - np.float32(c)) ** 2 for a, c in zip(at, slide.centre, strict=True)) < (1.2 * slide.radius_mm) ** 2
+        )
+        found |= near & (abs(slide.centre[2] + 17) < 4)
+    return found & ~head.at("cerebellum")[brain]
 
 
 def _mark_pressed(head: Head, brain: np.ndarray, moved_mm: Float32[np.ndarray, "m"]) -> None:

@@ -76,7 +76,9 @@ def draw_clot(case: Case, centre: Point, radius_mm: float) -> Clot:
     ways = rng.normal(0, 1, (count, 3))
     ways /= np.linalg.norm(ways, axis=1, keepdims=True) + 1e-9
     main = radius_mm * (1 - 0.07 * count)
-    lobes = np.vstack([np.asarray(centre)[None], np.asarray(centre) + ways * main * rng.uniform(0.75, 1.15, (count, 1))])
+    lobes = np.vstack(
+        [np.asarray(centre)[None], np.asarray(centre) + ways * main * rng.uniform(0.75, 1.15, (count, 1))]
+    )
     radii = np.concatenate([[main], main * rng.uniform(0.4, 0.75, count)])
     stretch = (case.uniform(0.7, 0.95), case.uniform(0.9, 1.35), case.uniform(0.8, 1.1))
     return Clot(centres=lobes, radii_mm=radii, stretch=stretch, rough=case.uniform(0.08, 0.2))
@@ -241,7 +243,7 @@ def transformation(case: Case) -> Paint:
             depth = _lump(head, index, depth, share, offset)
         else:
             # Petechiae follow the cortical ribbon.
-            ribbon = np.clip(head.skull[index] / 3, 0, 1) * np.exp(-((head.skull[index] - 7) / 9) ** 2)
+            ribbon = np.clip(head.skull[index] / 3, 0, 1) * np.exp(-(((head.skull[index] - 7) / 9) ** 2))
             depth = 2.2 * (head.noise[index] * 0.9 + 2.2 * ribbon - 3.1 + 1.7 * share)
         value = np.float32(hu - (0 if kind == "clot" else 8)) + 3 * head.noise[index]
         head.paint(index, ramp(depth.astype(np.float32), 2.0), value.astype(np.float32), "acute_blood", [HT])

@@ -75,7 +75,7 @@ def draw_infarct(rng: np.random.Generator, side: int, territory: str, extent_mm:
     told = TERRITORIES[territory]
     middle = rng.uniform(told.low, told.high)
     return Infarct(territory=territory, side=side, middle=(float(middle[0]), float(middle[1]), float(middle[2])),
-                   extent_mm=min(extent_mm, told.widest_mm), ripple=draw_ripple(rng, 14, 42))  # fmt: skip
+                   extent_mm=min(float(extent_mm), float(told.widest_mm)), ripple=draw_ripple(rng, 14, 42))  # fmt: skip
 
 
 def stroke_of(body: Body) -> tuple[str, int]:

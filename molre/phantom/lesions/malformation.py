@@ -9,7 +9,7 @@ from molre.phantom.head import Head
 from molre.phantom.lesions.herniation import KEY as HERNIATION
 from molre.phantom.lesions.herniation import descend
 from molre.phantom.lesions.registry import lesion
-from molre.phantom.shapes import Coordinates, Field, capsule, ellipsoid, ramp, tube, union
+from molre.phantom.shapes import Coordinates, Field, Point, capsule, ellipsoid, ramp, tube, union
 
 KEY = "congenital_malformation"
 
@@ -24,7 +24,7 @@ def _mirrored(head: Head, index: np.ndarray) -> Coordinates:
     return np.abs(head.x[index]), head.y[index], head.z[index]
 
 
-def _within(head: Head, low: tuple[float, float, float], high: tuple[float, float, float]) -> np.ndarray:
+def _within(head: Head, low: Point, high: Point) -> np.ndarray:
     """Voxels inside the skull in a box, x on both sides."""
     box = (head.skull > 1) & (np.abs(head.x) < high[0])
     for a, first, last in ((head.y, low[1], high[1]), (head.z, low[2], high[2])):
@@ -33,8 +33,7 @@ def _within(head: Head, low: tuple[float, float, float], high: tuple[float, floa
 
 
 def _fluid(head: Head, index: np.ndarray, depth: Field) -> np.ndarray:
-    marked = head.paint(index, ramp(depth), head.body.csf_hu, "csf", [KEY])
-    return marked
+    return head.paint(index, ramp(depth), head.body.csf_hu, "csf", [KEY])
 
 
 def _brain(head: Head, index: np.ndarray, depth: Field, kind: str) -> None:
@@ -57,16 +56,16 @@ def callosal_agenesis(case: Case) -> Paint:
                                            np.minimum(24 - at[1], at[2] - 2)), "white")  # fmt: skip
         parallel = tube(at, ((apart - 2, front, 12, 2.2), (apart, -12, 18, 3.4), (apart + 2, 14, 19, 5),
                              (apart + 8, 34, 12, horn), (apart + 9, 48, 8, 0.75 * horn)))  # fmt: skip
-        cleft = np.minimum(np.minimum(3.2 - at[0], at[1] - front), np.minimum(20 - at[1], rise - at[2]))
+        width = 3.4 * (1 - ((at[1] + 10) / 34) ** 2) * np.clip((rise + 4 - at[2]) / 14, 0, 1)
+        cleft = np.minimum(np.minimum(width - at[0], at[1] - front), rise - at[2])
         _fluid(head, index, np.maximum(parallel, np.minimum(cleft, at[2] + 4)).astype(np.float32))
 
     return paint
 
 
 def dandy_walker(case: Case) -> Paint:
-    """A cyst behind a small vermis that opens into the fourth ventricle; in its mildest form a large cistern."""
-    size = case.graded(0.6, 1.15)
-    joined = case.severity > 0.3
+    """A cyst behind a small vermis that opens into the fourth ventricle; a large cistern alone would be normal."""
+    size = case.graded(0.7, 1.15)
     if case.severity > 0.6:
         case.body.ventricle_mm = [each + 2.0 for each in case.body.ventricle_mm]
 
@@ -75,9 +74,8 @@ def dandy_walker(case: Case) -> Paint:
         at = _mirrored(head, index)
         middle = 72 - 8 * size
         cyst = ellipsoid(at, (0, middle, -44), (32 * size, 22 * size, 20 * size))
-        if joined:
-            stalk = capsule(at, (0, 28, -34), (0, middle, -42), 6 * size, 12 * size)
-            cyst = union(cyst, stalk, 6)
+        stalk = capsule(at, (0, 28, -34), (0, middle, -42), 6 * size, 12 * size)
+        cyst = union(cyst, stalk, 6)
         below = head.at("cerebellum", "none", "midline")[index] & (head.z[index] < -12)
         _fluid(head, index, np.where(below, cyst + 1.2 * head.noise[index], -9).astype(np.float32))
 
@@ -108,11 +106,11 @@ def absent_septum(case: Case) -> Paint:
     case.body.ventricle_mm = [each + wide for each in case.body.ventricle_mm]
 
     def paint(head: Head) -> None:
-        index = _within(head, (0, -48, 0), (24, 12, 26))
+        index = _within(head, (0, -50, -4), (24, 14, 30))
         at = _mirrored(head, index)
-        body = 9 + wide - at[0]
-        box = np.minimum(np.minimum(body, at[1] + 44), np.minimum(8 - at[1], 17 + 0.12 * (at[1] + 10) + wide - at[2]))
-        _fluid(head, index, np.minimum(box, at[2] - 5 + 0.25 * (at[1] + 20)).astype(np.float32))
+        box = ellipsoid(at, (0, -18, 11 + 0.3 * wide), (9.5 + wide, 25, 9 + 0.5 * wide), 3.0)
+        roof = 15 + 0.2 * (at[1] + 30) + wide - at[2]
+        _fluid(head, index, (np.minimum(box, roof) + 0.5 * head.noise[index]).astype(np.float32))
 
     return paint
 
@@ -128,6 +126,7 @@ def holoprosencephaly(case: Case) -> Paint:
         kind = np.where(head.tissue_is("csf", "dura", "grey")[index], joined, -9)
         _brain(head, index, np.minimum(kind, at[2] + 10).astype(np.float32), "white")
         single = ellipsoid(at, (0, -14, 14), (1.9 * wide, 26, 0.8 * wide), 2.4) + 0.8 * head.noise[index]
+        single = union(single, head.ventricle[index] + np.float32(1 + 0.15 * wide), 8)
         _fluid(head, index, single.astype(np.float32))
         head.mark(index[joined > 2], [KEY])
 
@@ -138,8 +137,9 @@ def heterotopia(case: Case) -> Paint:
     """Nodules of grey matter that line the lateral ventricles."""
     count, rng = int(case.graded(3, 9)), case.rng
     sides = (1, -1) if case.chance(0.6) else (case.side()[1],)
+    large = case.graded(2.6, 5.0)
     nodules = [
-        (sign * float(rng.uniform(0, 1)), float(rng.uniform(-34, 34)), case.graded(2.6, 5.0) * float(rng.uniform(0.8, 1.2)))
+        (sign * float(rng.uniform(0, 1)), float(rng.uniform(-34, 34)), large * float(rng.uniform(0.8, 1.2)))
         for sign in sides
         for _ in range(count)
     ]

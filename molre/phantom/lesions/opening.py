@@ -8,6 +8,7 @@ import numpy as np
 from jaxtyping import Float32
 
 from molre.phantom.head import Head
+from molre.phantom.lesions.mass import Index
 from molre.phantom.lesions.vault import Chart, chart, thickness_mm
 from molre.phantom.operation import Operation
 from molre.phantom.shapes import Point, ramp
@@ -15,6 +16,8 @@ from molre.phantom.table import entries
 
 METAL_HU = 3071.0
 """Titanium and steel saturate the 12-bit scale of CT."""
+PARTIAL_HU = 95.0
+"""Soft tissue measures less: such a voxel holds bone."""
 FLAP, DEFECT = "craniotomy_or_cranioplasty", "craniectomy_or_burr_hole"
 
 
@@ -61,8 +64,16 @@ def outline(head: Head, operation: Operation, size_mm: float, low_mm: float = -1
         half=half,
         edge=((1 - ratio) * min(half)).astype(np.float32),
         above=-place.depth - thickness_mm(head, place.index),
-        bone=head.bone[place.index].astype(np.float32),
+        bone=vault_bone(head, place.index),
     )
+
+
+def vault_bone(head: Head, index: Index) -> Float32[np.ndarray, "m"]:
+    """1 in bone of the vault, and in voxels that it fills in part; what it shares with the orbits is left out."""
+    _, y, z = head.still
+    bone = head.bone[index] | ((head.hu[index] > PARTIAL_HU) & (head.skin[index] > 2.5))
+    bone &= (head.inner[index] < 1.5) & ((z[index] > -16) | (y[index] > -36))
+    return bone.astype(np.float32)
 
 
 def flap(head: Head, operation: Operation, size_mm: float, kind: str, severity: float, hu: float) -> None:
@@ -128,6 +139,6 @@ def hole(head: Head, towards: Point, radius_mm: float, keys: list[str], hu: floa
     """A round hole through both tables."""
     at = chart(head, towards, radius_mm + 4)
     depth = np.float32(radius_mm) - np.hypot(at.u, at.v)
-    bone = head.bone[at.index]
+    bone = vault_bone(head, at.index)
     head.paint(at.index, ramp(depth) * bone, hu, "muscle", keys)
-    head.bone[at.index[bone & (depth > 0)]] = False
+    head.bone[at.index[(bone > 0) & (depth > 0)]] = False

@@ -142,8 +142,9 @@ def _reshaped(
         depth = ellipsoid(at, GLOBE_MM, (radii[0], radii[1], radii[2])) + np.float32(0.6) * head.noise[index]
         along = sum((a - np.float32(c)) * np.float32(d) for a, c, d in zip(at, GLOBE_MM, dent, strict=True))
         depth = np.minimum(depth, np.float32(0.72 * RADIUS_MM * shrink) - along) if dent.any() else depth
-        about = ramp(-depth) * eye
-        head.paint(index, about, 20.0, "muscle", KEY)
+        about = (ramp(-depth) * eye).astype(np.float32)
+        # Fat and some fluid follow where the globe has shrunk.
+        head.paint(index, about, -55 + 35 * head.noise[index], "fat", KEY)
         there = np.flatnonzero((depth > -1) & eye)
         content(head, index[there], depth[there].astype(np.float32))
 

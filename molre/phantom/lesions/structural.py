@@ -73,7 +73,7 @@ def obstructive(case: Case) -> Paint:
 
 @lesion("ventriculomegaly_or_communicating_hydrocephalus", slot="ventricles")
 def communicating(case: Case) -> Paint:
-    """All ventricles wide out of proportion to the furrows, or in some with wide Sylvian fissures and a tight vertex."""
+    """All ventricles wide out of proportion to the furrows; in some wide Sylvian fissures and a tight vertex."""
     body, grown = case.body, case.size_mm()
     normal_pressure = case.kind() == "normal_pressure"
     dilate(body, grown, 0.5 * grown)

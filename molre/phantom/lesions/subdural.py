@@ -15,12 +15,12 @@ from molre.phantom.case import Case, Paint
 from molre.phantom.head import Head
 from molre.phantom.lesions.registry import bulk, lesion
 from molre.phantom.motion import Layer, Sheet, depth_in
-from molre.phantom.shapes import ramp
+from molre.phantom.shapes import Point, ramp
 
 Depth = Float32[np.ndarray, "m"]
 
 
-def crescent(case: Case, thickness_mm: float, side: int, towards: tuple[float, float, float] | None = None) -> Layer:
+def crescent(case: Case, thickness_mm: float, side: int, towards: Point | None = None) -> Layer:
     """A crescent under the vault of a hemisphere, the wider the plainer."""
     sign = -1 if side == RIGHT else 1
     if towards is None:
@@ -144,6 +144,7 @@ def _leaf_height(head: Head, leaf: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 @lesion("subacute_chronic_subdural_hematoma", slot="collection")
 def chronic(case: Case) -> Paint:
     """A crescent as dense as brain or darker, with levels or membranes in some, on both sides in every fourth."""
+    key = "subacute_chronic_subdural_hematoma"
     kind, thickness, (side, _) = case.kind(), case.size_mm(), case.side()
     low, high = case.entry.hu
     share = case.uniform(0.65, 0.95) if kind == "isodense" else case.uniform(0.0, 0.45)
@@ -159,12 +160,13 @@ def chronic(case: Case) -> Paint:
             index, depth = collection(head, layer)
             value = hu + 1.5 * head.noise[index]
             if kind == "layered":
-                value = value + dense * ramp((head.still[1][index] - level + 2 * head.noise[index]).astype(np.float32), 8)
+                below = head.still[1][index] - level + 2 * head.noise[index]
+                value = value + dense * ramp(below.astype(np.float32), 8)
             if kind == "membranes":
                 value = value + 16 * _walls(head, index, walls)
             # The inner membrane is a little denser than what it holds.
             value = value + 5 * np.exp(-(((depth - 1) / 1.2) ** 2))
-            head.paint(index, ramp(depth), value.astype(np.float32), "old_blood", ["subacute_chronic_subdural_hematoma"])
+            head.paint(index, ramp(depth), value.astype(np.float32), "old_blood", [key])
 
     return paint
 

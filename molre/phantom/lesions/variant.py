@@ -33,35 +33,6 @@ def dense_falx(case: Case) -> Paint:
     return paint
 
 
-@mimic("dense_sinuses")
-def dense_sinuses(case: Case) -> Paint:
-    """All sinuses a little dense, as with a high haematocrit."""
-    hu = case.hu()
-
-    def paint(head: Head) -> None:
-        index = np.flatnonzero(head.at("venous_sinus"))
-        head.hu[index] = np.maximum(head.hu[index], hu)
-
-    return paint
-
-
-@mimic("cavum_septi_pellucidi")
-def cavum(case: Case) -> Paint:
-    """Fluid between the two leaves of the septum pellucidum, to the back as a cavum vergae in some."""
-    half, back = 0.5 * case.size_mm(), case.uniform(10, 22) if case.chance(0.3) else -8.0
-
-    def paint(head: Head) -> None:
-        index = np.flatnonzero((np.abs(head.x) < half + 2) & (head.y > -48) & (head.y < back + 2) & (head.z > -2) & (head.z < 26))
-        index = index[head.ventricular[index] | head.at("callosum")[index] | (np.abs(head.x[index]) < half)]
-        x, y, z = np.abs(head.x[index]), head.y[index], head.z[index]
-        roof = 14 + 0.22 * (y + 26)
-        depth = np.minimum.reduce([half - x, y + 41, back - y, roof - z, z - (4 + 0.2 * (y + 26))])
-        head.paint(index, ramp(np.minimum(depth + 0.8, 0.8 - depth).astype(np.float32)), head.body.white_hu, "white")
-        head.paint(index, ramp(depth.astype(np.float32)), head.body.csf_hu, "csf")
-
-    return paint
-
-
 @mimic("uneven_ventricles")
 def uneven(case: Case) -> Paint:
     """One lateral ventricle larger than the other from birth, the septum where it belongs."""
@@ -69,13 +40,6 @@ def uneven(case: Case) -> Paint:
     wider = 0.25 * case.size_mm()
     case.body.ventricle_mm[side] += wider
     case.body.ventricle_mm[1 - side] -= 0.4 * wider
-    return _nothing
-
-
-@mimic("dense_choroid")
-def dense_choroid(case: Case) -> Paint:
-    """Chalky choroid plexus in both trigones."""
-    case.body.choroid_calcified = True
     return _nothing
 
 

@@ -53,13 +53,27 @@ def fill_bone(head: Head, index: np.ndarray, outer: Values, facial: Values) -> N
     head.tissue[hard], head.bone[hard] = T["bone"], True
 
 
-def shade_vertex(head: Head, index: np.ndarray) -> None:
-    """Let voxels just inside the top of the cavity hold their share of the sloping inner table."""
-    high = index[head.z[index] > VERTEX_MM]
-    high = high[head.inner[high] < 3]
-    blur_mm = _blur_mm(head, high, np.ones(len(high), bool))
-    share = np.clip(np.float32(0.5) - head.inner[high] / blur_mm, 0, 1)
-    head.hu[high] += (np.float32(head.body.cranium.table_hu) - head.hu[high]) * share
+def fill_inner_table(head: Head, index: np.ndarray) -> None:
+    """Lay out what of the inner table lies within the cavity: ridges between the imprints of gyri, and slopes."""
+    near = index[head.inner[index] < 3]
+    inner, noise = head.inner[near], head.noise[near]
+    x, y, z = (a[near] for a in head.still)
+    a, b, c = (np.float32(p) for p in head.body.cranium.phases[6:9])
+    wave = (
+        np.sin(x * np.float32(0.21) + a + noise) + np.sin(y * np.float32(0.19) + b) + np.sin(z * np.float32(0.17) + c)
+    )
+    # The imprints are deepest on the frontal and temporal floor (juga cerebralia).
+    high = np.float32(0.45) + 0.45 * np.clip((-z - 5) * np.float32(0.1), 0, 1) * (y < 5)
+    ridge = high * (wave + np.float32(0.7) * noise) - np.float32(0.35)
+    ridge[(np.abs(x) < 7) | (z < FLOOR_MM + 22) & (y > 0)] = -2
+    blur_mm = _blur_mm(head, near, np.ones(len(near), bool))
+    # At a slope the voxel holds bone that begins beneath its middle.
+    share = np.clip((ridge - inner) / blur_mm + np.float32(0.5), 0, 1)
+    flat = (blur_mm > 1.2) & (z > VERTEX_MM)
+    share = np.maximum(share, np.where(flat, np.clip(np.float32(0.5) - inner / blur_mm, 0, 1), 0))
+    head.hu[near] += (np.float32(head.body.cranium.table_hu) - head.hu[near]) * share
+    hard = near[share > 0.5]
+    head.tissue[hard], head.bone[hard] = T["bone"], True
 
 
 def _blur_mm(head: Head, index: np.ndarray, vault: np.ndarray) -> Values:
@@ -131,7 +145,7 @@ def _suture(head: Head, unit: tuple[Values, Values, Values], inner: Values, oute
     jag = _teeth(along / np.float32(4.6) + a) * 1.5 + _teeth(along / np.float32(1.9) + b) * 0.8 + noise[near] * 0.7
     # Suture teeth interlock in the outer table alone.
     jag *= np.clip(inner[near] / np.maximum(inner[near] + outer[near], np.float32(1)) * 1.6 - 0.2, 0.1, 1)
-    off = np.abs(away[near] * np.where(noise[near] > 9, -1, 1) - np.abs(jag))
+    off = np.abs(away[near] - np.abs(jag))
     wide = np.float32(0.25 + 0.4 * cranium.suture)
     share[near] = ramp(wide - off, 0.9) * np.float32(0.85 * cranium.suture)
     return share

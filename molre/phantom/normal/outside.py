@@ -6,7 +6,7 @@ import numpy as np
 
 from molre.phantom.head import Head
 from molre.phantom.lookup import lookup
-from molre.phantom.normal.bone import fill_bone, shade_vertex
+from molre.phantom.normal.bone import fill_bone, fill_inner_table
 from molre.phantom.normal.eye import fill_orbits
 from molre.phantom.normal.scalp import fill_flesh, fill_scalp, slim
 from molre.phantom.normal.sinus import fill_air
@@ -28,6 +28,6 @@ def fill_outside(head: Head, index: np.ndarray) -> None:
     facial = np.full(len(index), -9, np.float32)
     facial[low] = samples["facial"]
     fill_bone(head, index, outer, facial)
-    shade_vertex(head, head.inside)
+    fill_inner_table(head, head.inside)
     fill_orbits(head, there)
     fill_air(head, there, samples["hollow"], facial[low])

@@ -14,7 +14,7 @@ Values = Float32[np.ndarray, "m"]
 GLAND_HU = 18.0
 """The parotid is part fat, more with age (Som and Curtin 2011, Head and Neck Imaging, ch. 40)."""
 GALEA_HU = 30.0
-SKIN_MM = 1.9
+SKIN_MM = 2.3
 
 
 def fill_scalp(head: Head, index: np.ndarray, outer: Values) -> None:
@@ -29,7 +29,7 @@ def fill_scalp(head: Head, index: np.ndarray, outer: Values) -> None:
     hu[galea] += (np.float32(GALEA_HU) - hu[galea]) * sheet
     rind = np.flatnonzero(skin < SKIN_MM + 0.6)
     share = ramp(np.float32(SKIN_MM) - skin[rind], 1.0)
-    hu[rind] += (np.float32(SKIN + 10) - hu[rind]) * share
+    hu[rind] += (np.float32(SKIN + 22) - hu[rind]) * share
     tissue[rind[share > 0.5]] = T["skin"]
     head.hu[index], head.tissue[index] = hu, tissue
 
@@ -52,4 +52,4 @@ def slim(head: Head, index: np.ndarray) -> None:
     spare = max(0.0, 14.5 - 1.25 * body.skull_mm - 3.2)
     away = np.float32(0.85 * spare * body.cranium.slim)
     vault = np.clip((head.z[index] + 40) * np.float32(1 / 25), 0, 1)
-    head.skin[index] -= away * vault * (1 + np.float32(0.08) * head.noise[index])
+    head.skin[index] -= vault * (away + (np.float32(0.3) + np.float32(0.06) * away) * head.noise[index])

@@ -22,6 +22,9 @@ from molre.phantom.scanner.projection import SIDE, Planes, forward, grow, shrink
 from molre.phantom.scanner.thickness import fine_slices, slabs, thick
 from molre.phantom.series import SeriesSent, draw_series
 
+MARGIN_PX = 6
+"""Further than kernels reach."""
+
 LOWEST_HU, HIGHEST_HU = -1024, 3071
 """The 12-bit range of a CT image; what is denser reads as its upper end."""
 
@@ -52,21 +55,29 @@ class Scan:
 
     def reconstruct(self, kernel: Kernel) -> Int16[np.ndarray, "slices rows columns"]:
         """Hounsfield units as a kernel shows them."""
-        geometry, spiral = self.geometry, self.protocol.scanner.spiral
+        geometry, size = self.geometry, self.geometry.matrix_px
         image = np.empty(self.hu.shape, np.int16)
-        response = image_filter(kernel, geometry.matrix_px, geometry.pixel_mm)
         level = level_hu2_mm3(self.protocol, geometry).astype(np.float32)
         outside = geometry.outside() if self.protocol.scanner.padding_hu else None
-        photons = textures(kernel, geometry, spiral, np.random.default_rng(self.seed))
+        photons = textures(kernel, geometry, self.protocol.scanner.spiral, np.random.default_rng(self.seed))
         for first, stop, noise in photons:
-            spectrum = fft.rfft2(self.hu[first:stop], workers=1) * response
-            blur_moving(spectrum, self.motion, first, geometry)
-            hu = fft.irfft2(spectrum, self.hu.shape[1:], workers=1)
-            hu += noise * np.sqrt(grow(self.lost[..., first:stop] * level[first:stop], geometry.matrix_px))
+            hu = self._blurred(kernel, first, stop)
+            hu += noise * np.sqrt(grow(self.lost[..., first:stop] * level[first:stop], size))
             image[first:stop] = np.clip(np.rint(hu), LOWEST_HU, HIGHEST_HU)
             if outside is not None:
                 image[first:stop, outside] = LOWEST_HU
         return image
+
+    def _blurred(self, kernel: Kernel, first: int, stop: int) -> Float32[np.ndarray, "slab rows columns"]:
+        """Some slices under the kernel; a margin keeps what lies at one edge from showing at the other."""
+        size = self.geometry.matrix_px
+        wide = fft.next_fast_len(size + MARGIN_PX, real=True)
+        before = (wide - size) // 2
+        padded = np.pad(self.hu[first:stop], [(0, 0), *[(before, wide - size - before)] * 2], mode="edge")
+        spectrum = fft.rfft2(padded, workers=1) * image_filter(kernel, wide, self.geometry.pixel_mm)
+        blur_moving(spectrum, self.motion, first, wide, self.geometry.pixel_mm)
+        hu = fft.irfft2(spectrum, padded.shape[1:], workers=1)
+        return hu[:, before : before + size, before : before + size]
 
 
 def acquire(head: Head, geometry: Geometry, protocol: Protocol, config: CohortConfig, seed: tuple[int, int]) -> Scan:

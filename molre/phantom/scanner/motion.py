@@ -7,8 +7,6 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Complex64, Float64
 
-from molre.phantom.geometry import Geometry
-
 OVERSCAN = 0.04
 """Share of the first views that is scanned again at the end and blended, so that the two ends meet gently."""
 
@@ -43,15 +41,15 @@ def draw_motion(rng: np.random.Generator, slices: int, fraction: float) -> Motio
 
 
 def blur_moving(
-    spectrum: Complex64[np.ndarray, "slab rows half"], motion: Motion, first: int, geometry: Geometry
+    spectrum: Complex64[np.ndarray, "slab rows half"], motion: Motion, first: int, matrix_px: int, pixel_mm: float
 ) -> None:
     """Give each view the place that the head had then, in place.
 
     By the Fourier slice theorem a view is a line through the spectrum at its angle, and a shift turns its phase (Kak
     and Slaney 1988, ch. 3); where the last view meets the first, edges double and streak.
     """
-    rows = np.fft.fftfreq(geometry.matrix_px, geometry.pixel_mm)[:, None]
-    half = np.fft.rfftfreq(geometry.matrix_px, geometry.pixel_mm)
+    rows = np.fft.fftfreq(matrix_px, pixel_mm)[:, None]
+    half = np.fft.rfftfreq(matrix_px, pixel_mm)
     angle = np.arctan2(rows, half)
     for place in range(len(spectrum)):
         right, down = motion.shift_mm[first + place]
