@@ -12,6 +12,7 @@ from jaxtyping import Bool, Float32
 from molre.phantom.body import Body
 from molre.phantom.lookup import lookup
 from molre.phantom.motion import Push, Sheet, Slide, total_thickness
+from molre.phantom.shapes import Number
 from molre.phantom.vault import Points, Values, polar, vault_mm
 
 SEPTUM_MM = (0.0, -24.0, 10.0)
@@ -108,10 +109,10 @@ def _part(points: Points, sheet: Sheet) -> None:
     points[0, touched] = sheet.side * np.maximum(mine - thick * (1 - mine / 50) ** 2, np.float32(0.3) * mine)
 
 
-def _box(points: Points, centre: tuple[float, float, float], reach_mm: float) -> np.ndarray:
-    near: Bool[np.ndarray, "n"] = np.abs(points[2] - np.float32(centre[2])) < reach_mm
+def _box(points: Points, centre: np.ndarray, reach_mm: Number) -> np.ndarray:
+    near: Bool[np.ndarray, "n"] = np.abs(points[2] - centre[2]) < reach_mm
     for axis in (0, 1):
-        near &= np.abs(points[axis] - np.float32(centre[axis])) < reach_mm
+        near &= np.abs(points[axis] - centre[axis]) < reach_mm
     return np.flatnonzero(near)
 
 
@@ -123,7 +124,7 @@ def _slide_back(points: Points, depth: Values, slide: Slide) -> None:
     width = max(6.0, 2.2 * float(np.linalg.norm(step)))
     for number in range(count, 0, -1):
         centre = np.array(slide.centre, np.float32) + step * np.float32(number)
-        index = _box(points, tuple(centre), 3.2 * slide.radius_mm)
+        index = _box(points, (float(centre[0]), float(centre[1]), float(centre[2])), 3.2 * slide.radius_mm)
         offset = points[:, index] - centre[:, None]
         weight = np.exp(np.einsum("cn,cn->n", offset, offset) * np.float32(-0.5 / slide.radius_mm**2))
         weight *= smoothstep((depth[index] + 0.5) / np.float32(width))
@@ -132,9 +133,9 @@ def _slide_back(points: Points, depth: Values, slide: Slide) -> None:
 
 def _shrink(points: Points, depth: Values, push: Push) -> None:
     """Undo the swelling of a ball as a source of incompressible flow: r'^3 = r^3 - share R^3 outside of it."""
-    centre = tuple(float(value) for value in push.centre)
-    index = _box(points, (centre[0], centre[1], centre[2]), 4 * push.radius_mm)
-    offset = points[:, index] - np.array(centre, np.float32)[:, None]
+    centre = np.array(push.centre, np.float32)
+    index = _box(points, centre, 4 * push.radius_mm)
+    offset = points[:, index] - centre[:, None]
     radius = np.sqrt(np.einsum("cn,cn->n", offset, offset)) / np.float32(push.radius_mm) + np.float32(1e-3)
     lost = np.float32(push.share) * np.minimum(radius**-3, 1)
     motion = 1 - np.cbrt(1 - lost)

@@ -111,8 +111,8 @@ def _ages(rng: np.random.Generator, visit: int) -> list[float]:
 def _drawn(config: CohortConfig, patient: int, visit: int, age_years: float) -> list[Planned]:
     """Findings that come about by themselves at a visit, each followed by its companions."""
     rng = np.random.default_rng([config.seed, patient, 6, visit])
-    chances = {key: base_rate(config, key) * _by_age(key, age_years) for key in LESIONS}
-    causes = [key for key in LESIONS if rng.random() < chances[key]]
+    chances = _chances(config)[round(age_years)]
+    causes = [key for key, come in zip(LESIONS, rng.random(len(chances)) < chances, strict=True) if come]
     order = [causes[i] for i in rng.permutation(len(causes))]
     found: dict[str, None] = {}
     while order:
@@ -171,9 +171,13 @@ def _brought() -> Float64[np.ndarray, "causes findings"]:
     keys = list(LESIONS)
     step = np.array([[entries()[cause].companions.get(key, 0.0) for key in keys] for cause in keys])
     implied = np.array([[float(key in implied_by(cause)) for key in keys] for cause in keys])
+    slots = np.array([LESIONS[key].slot for key in keys])
+    rivals = (slots[:, None] == slots) & (slots != "") & ~np.eye(len(keys), dtype=bool)
     drawn = np.eye(len(keys))
     for _ in range(6):
         drawn = 1 - np.prod(1 - drawn[:, :, None] * step, axis=1)
+        # Of two that would take one place, each is first as often; a cause holds its own place.
+        drawn *= np.prod(1 - drawn[:, :, None] / 2 * rivals, axis=1) * ~rivals
         np.fill_diagonal(drawn, 1.0)
     return 1 - np.prod(1 - drawn[:, :, None] * implied, axis=1)
 
@@ -186,7 +190,7 @@ def _studies_behind() -> float:
 
 @cache
 def _chances(config: CohortConfig) -> Float64[np.ndarray, "years findings"]:
-    """How likely each lesion comes about by itself, by age in whole years: more often than on average at its own age."""
+    """How likely each lesion comes about by itself, by age in whole years: most at its own usual age."""
     years = np.arange(0, 121.0)
     by_age = [entries()[key].at_age(years) / entries()[key].at_age(_usual_ages()).mean() for key in LESIONS]
     return np.stack(by_age, axis=1) * [base_rate(config, key) for key in LESIONS]

@@ -38,7 +38,7 @@ MOVES = {
     "scar": {"pushes": [((40, 20, 20), 14.0, -1.0)]},
     "crescent": {"layers": [CRESCENT]},
     "shift": {"shift_mm": -14.0},
-    "uncus": {"slides": [((17, -6, -18), (-11, 4, -2), 9.5)]},
+    "uncus": {"slides": [((17.0, -6.0, -18.0), (-11.0, 4.0, -2.0), 9.5)]},
     "all": {"pushes": [((28, 0, 10), 20.0, 0.6)], "layers": [CRESCENT], "shift_mm": -12.0,
             "slides": [((17, -6, -18), (-9, 4, -2), 9.5)]},
 }  # fmt: skip
@@ -75,7 +75,7 @@ def test_the_far_side_stays_at_the_skull(name):
 
 
 def test_brain_recedes_from_the_vault_by_the_thickness_of_the_layer():
-    unit = np.array(CRESCENT.towards, np.float32)[:, None] / np.linalg.norm(CRESCENT.towards)
+    unit = np.array(CRESCENT.towards, np.float32)[:, None] / np.float32(np.linalg.norm(CRESCENT.towards))
     vault = vault_mm(unit)
     thick = CRESCENT.thickness(unit, vault)
     centre = np.zeros((3, 1), np.float32) + np.array([[0.0], [4.0], [2.0]], np.float32)

@@ -44,7 +44,7 @@ def test_any_hemorrhage_follows(key):
 @pytest.mark.parametrize("key", ["intraparenchymal_hemorrhage", "acute_subdural_hematoma", "epidural_hematoma"])
 def test_what_is_severe_is_larger(key):
     sizes = [
-        sum(int(shown(key, index, severity).masks[key].sum()) for index in (1, 2, 3)) for severity in (0.1, 0.5, 1)
+        sum(int(shown(key, index, severity).masks[key].sum()) for index in (1, 2, 3)) for severity in (0.1, 0.5, 1.0)
     ]
     assert sizes[0] < sizes[1] < sizes[2]
 

@@ -34,6 +34,7 @@ from molre.phantom.lesions import (  # noqa: F401, I001
     sinus,
     orbit,
     bone,
+    skullvariant,
     scalp,
     pneumocephalus,
     foreign,

@@ -19,7 +19,11 @@ COURSES: dict[str, tuple[tuple[tuple[float, float], ...], tuple[float, float]]] 
     "occipital": (((34, 88), (27, 72), (20, 58), (14, 48), (10, 40)), (-70, -22)),
 }
 """Lines in the horizontal plane, on the left side: (x, y) in mm, and the heights between which they run."""
-OPENED: dict[str, tuple[str, ...]] = {"anterior": ("ethmoid", "frontal"), "central": ("sphenoid",), "clivus": ("sphenoid",)}
+OPENED: dict[str, tuple[str, ...]] = {
+    "anterior": ("ethmoid", "frontal"),
+    "central": ("sphenoid",),
+    "clivus": ("sphenoid",),
+}
 """Sinuses that a course may open."""
 PETROUS: dict[str, tuple[tuple[float, float], ...]] = {
     "longitudinal": ((74, 34), (62, 26), (50, 16), (42, 8), (30, -2), (20, -8)),

@@ -28,7 +28,7 @@ def lytic(case: Case) -> Paint:
     to different widths.
     """
     kind = case.kind()
-    count = {"punched": int(round(case.graded(2, 9))), "ragged": int(case.rng.integers(1, 4)), "bevelled": 1}[kind]
+    count = {"punched": round(case.graded(2, 9)), "ragged": int(case.rng.integers(1, 4)), "bevelled": 1}[kind]
     rough = {"punched": 0.5, "ragged": 2.2, "bevelled": 0.7}[kind]
     hu = case.hu()
     holes = []
@@ -38,7 +38,9 @@ def lytic(case: Case) -> Paint:
         towards = _anywhere(case)
         if spill > 1.5:
             bulge(case, towards, spill, 0.75 * radius)
-        holes.append((towards, radius, case.uniform(-0.35, 0.35), case.uniform(0.75, 1.0), spill, case.uniform(0.75, 1.0)))
+        holes.append(
+            (towards, radius, case.uniform(-0.35, 0.35), case.uniform(0.75, 1.0), spill, case.uniform(0.75, 1.0))
+        )
 
     def paint(head: Head) -> None:
         for towards, radius, bevel, left, spill, stretch in holes:
@@ -121,7 +123,7 @@ def _ground_glass(case: Case) -> Paint:
 
 def _blastic(case: Case) -> Paint:
     """Metastases such as those of prostate: ill-defined dense patches in the diploe."""
-    sites = [(_anywhere(case), case.size_mm() * case.uniform(0.5, 1.1)) for _ in range(int(round(case.graded(1, 7))))]
+    sites = [(_anywhere(case), case.size_mm() * case.uniform(0.5, 1.1)) for _ in range(round(case.graded(1, 7)))]
     hu = case.graded(900, 1500)
 
     def paint(head: Head) -> None:

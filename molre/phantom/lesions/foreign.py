@@ -39,9 +39,11 @@ def foreign_body(case: Case) -> Paint:
     end = entry + inwards * deep
     size = case.size_mm()
     pieces = [_piece(case, tuple(end), tuple(inwards), size, kind)]
-    for _ in range(int(round(case.graded(0, 9))) if kind in ("bullet", "shrapnel") else int(rng.integers(0, 3))):
+    for _ in range(round(case.graded(0, 9)) if kind in ("bullet", "shrapnel") else int(rng.integers(0, 3))):
         along = entry + inwards * deep * case.uniform(0.12, 1.0) + rng.normal(0, 3.5, 3)
-        pieces.append(_piece(case, tuple(along), tuple(inwards + rng.normal(0, 0.5, 3)), size * case.uniform(0.15, 0.4), kind))
+        pieces.append(
+            _piece(case, tuple(along), tuple(inwards + rng.normal(0, 0.5, 3)), size * case.uniform(0.15, 0.4), kind)
+        )
     tissue, hu = {"bullet": ("metal", 3071.0), "shrapnel": ("metal", 3071.0), "glass": ("device", case.uniform(500, 1900)),
                   "wood": ("device", case.uniform(-750, -250))}[kind]  # fmt: skip
     track = case.graded(1.2, 4.5) if kind in ("bullet", "wood") else case.graded(0.0, 1.5)

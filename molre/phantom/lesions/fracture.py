@@ -89,9 +89,7 @@ def _pieces(rng: np.random.Generator, radius_mm: float, count: int) -> Float32[n
     return np.concatenate([loose, stays]).astype(np.float32)
 
 
-def _cells(
-    found: Chart, seeds: Float32[np.ndarray, "n 2"]
-) -> tuple[np.ndarray, np.ndarray, Float32[np.ndarray, "m"]]:
+def _cells(found: Chart, seeds: Float32[np.ndarray, "n 2"]) -> tuple[np.ndarray, np.ndarray, Float32[np.ndarray, "m"]]:
     """The nearest and the second seed of each voxel, and its distance from the border between their cells."""
     away = np.stack([np.hypot(found.u - a, found.v - b) for a, b in seeds])
     order = np.argpartition(away, 1, axis=0)[:2]
@@ -173,4 +171,3 @@ def tables_hu(layer: Float32[np.ndarray, "m"]) -> Float32[np.ndarray, "m"]:
     """Density of vault at a position between its inner (0) and outer (1) surface."""
     table = np.maximum(1 - np.abs(layer - np.float32(0.1)) * 5, 1 - np.abs(layer - np.float32(0.9)) * 5)
     return (np.float32(620) + np.float32(780) * np.clip(table, 0, 1)).astype(np.float32)
-

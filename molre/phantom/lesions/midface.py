@@ -37,7 +37,11 @@ JAW: Cracks = (
     (((34, -50), (26, -44)), (-84, -58)),
 )
 """Lines through the walls of the maxillary antrum."""
-NOSE: Cracks = ((((8, -108), (1, -98)), (-52, -34)), (((14, -98), (8, -90)), (-60, -36)), (((-8, -104), (-1, -98)), (-50, -36)))
+NOSE: Cracks = (
+    (((8, -108), (1, -98)), (-52, -34)),
+    (((14, -98), (8, -90)), (-60, -36)),
+    (((-8, -104), (-1, -98)), (-50, -36)),
+)
 """Lines through the nasal bones and the frontal process of the maxilla."""
 
 
@@ -108,7 +112,7 @@ class Shove:
 
 def _cracked(case: Case, sign: int, cracks: Cracks, antrum: bool, shove: Shove | None) -> Paint:
     """Some of a form's lines, more of them the more severe it is, moved bone, and blood in the antrum."""
-    count = max(2, int(round(case.graded(1.6, len(cracks)))))
+    count = max(2, round(case.graded(1.6, len(cracks))))
     # The first of a form's lines lies high enough for any head scan.
     chosen = [cracks[0], *(cracks[1 + int(i)] for i in case.rng.permutation(len(cracks) - 1)[: count - 1])]
     width, hu = case.graded(0.9, 2.6), case.hu()
@@ -151,7 +155,7 @@ def _nearest(
     head: Head, index: Int64[np.ndarray, "m"], share: Float32[np.ndarray, "m"], vector: Point
 ) -> Int64[np.ndarray, "m"]:
     """The voxel nearest to where each voxel's tissue was before it moved by a share of a vector."""
-    slices, rows, columns = head.shape
+    _slices, rows, columns = head.shape
     flat = head.where[index]
     z, plane = np.divmod(flat, rows * columns)
     y, x = np.divmod(plane, columns)

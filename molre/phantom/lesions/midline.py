@@ -79,10 +79,10 @@ def _craniopharyngioma(case: Case) -> Paint:
         index, depth = fill(head, cyst, hu, "cyst", SELLAR)
         room = inside(head, index)
         wall = ramp(np.float32(1.3) - np.abs(depth - 0.9)) * room
-        head.paint(index, wall, contrast(case, 45), "tumour", SELLAR)
+        head.paint(index, wall, contrast(case, 45.0), "tumour", SELLAR)
         rim = np.minimum(1.1 - np.abs(depth - 0.6), 1.5 * (cyst.grain(head, index) - np.float32(case.graded(1.0, 0.1))))
         head.paint(index, ramp(rim.astype(np.float32)) * room, calcium, "calcification", [*SELLAR, *SPECKS])
-        index, depth = fill(head, nodule, contrast(case, 46), "tumour", SELLAR)
+        index, depth = fill(head, nodule, contrast(case, 46.0), "tumour", SELLAR)
         clump = np.minimum(depth - 1, 1.6 * (nodule.grain(head, index) - 0.1)).astype(np.float32)
         head.paint(index, ramp(clump) * inside(head, index), calcium, "calcification", [*SELLAR, *SPECKS])
 

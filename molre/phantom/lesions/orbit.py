@@ -51,7 +51,11 @@ def _mass(case: Case, sign: int) -> Paint:
     """A round or lobed mass beside the nerve, outside the muscles or at the lacrimal gland."""
     size, place = case.size_mm(), case.place()
     hu, rough = case.hu(), case.uniform(0.02, 0.2)
-    x, y, z = {"intraconal": (27.0, -60.0, -42.0), "extraconal": (21.0, -62.0, -54.0), "lacrimal": (45.0, -80.0, -31.0)}[place]
+    x, y, z = {
+        "intraconal": (27.0, -60.0, -42.0),
+        "extraconal": (21.0, -62.0, -54.0),
+        "lacrimal": (45.0, -80.0, -31.0),
+    }[place]
     centre = (x + case.uniform(-2, 2), y + case.uniform(-3, 3), z + case.uniform(-2, 2))
     stretch = (case.uniform(0.8, 1.05), case.uniform(0.95, 1.3), case.uniform(0.8, 1.05))
     if size > 5:
@@ -70,7 +74,7 @@ def _mass(case: Case, sign: int) -> Paint:
 def _thyroid(case: Case, sign: int) -> Paint:
     """Thick bellies of the muscles, inferior and medial first, with free tendons, and a globe pushed forwards."""
     order = (3, 0, 2, 1)
-    count = 2 + int(round(2 * case.severity * case.uniform(0.6, 1.2)))
+    count = 2 + round(2 * case.severity * case.uniform(0.6, 1.2))
     thick = case.graded(1.3, 3.4)
     _protrude(case, sign, case.graded(1.0, 6.5))
 
@@ -113,7 +117,9 @@ def _rupture(case: Case, sign: int) -> Paint:
     flat = (case.uniform(0.9, 1.05), case.uniform(0.75, 1.0), case.uniform(0.9, 1.05))
     dent = case.rng.normal(0, 1, 3)
     dent /= np.linalg.norm(dent)
-    return _reshaped(sign, shrink, flat, dent, lambda head, index, depth: _bloody(head, index, depth, hu, case.severity))
+    return _reshaped(
+        sign, shrink, flat, dent, lambda head, index, depth: _bloody(head, index, depth, hu, case.severity)
+    )
 
 
 def _phthisis(case: Case, sign: int) -> Paint:

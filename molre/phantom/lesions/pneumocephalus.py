@@ -22,7 +22,7 @@ def pneumocephalus(case: Case) -> Paint:
     bubbles in furrows and cisterns near a fracture, or in the frontal horns.
     """
     kind = case.kind()
-    parts = [_bubbles(case, int(round(case.graded(2, 9))))]
+    parts = [_bubbles(case, round(case.graded(2, 9)))]
     if kind == "subdural":
         parts.append(_beneath_vault(case, (case.side()[1],)))
     if kind == "peaked":

@@ -131,7 +131,7 @@ def _on_vault(case: Case, radius: float, form: _Lump, stretch: Point) -> Paint:
     """A lump on the outer table."""
     towards = direction(case.uniform(-np.pi, np.pi), case.uniform(0.02, 1.1))
     half = radius * stretch[2] * (0.6 if form.tissue == "fat" else 1.0)
-    swelling = bulge(case, towards, max(2 * half - 3.0, 1.0), 0.8 * radius)
+    bulge(case, towards, max(2 * half - 3.0, 1.0), 0.8 * radius)
 
     def paint(head: Head) -> None:
         found = chart(head, towards, 1.4 * radius + 4, low_mm=-4 * radius - 14, high_mm=-2.0)

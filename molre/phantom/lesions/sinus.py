@@ -130,9 +130,7 @@ def mastoid(case: Case) -> Paint:
     return paint
 
 
-def fill_ear(
-    head: Head, sign: int, start: Point, reach_mm: float, hu: float, middle: bool, keys: list[str]
-) -> None:
+def fill_ear(head: Head, sign: int, start: Point, reach_mm: float, hu: float, middle: bool, keys: list[str]) -> None:
     """Fill the mastoid cells within a distance of a point, and the middle ear."""
     index = airy(head, "mastoid_air", sign)
     away = np.sqrt(sum((a[index] - np.float32(c)) ** 2 for a, c in zip((head.x, head.y, head.z), start, strict=True)))

@@ -98,6 +98,6 @@ def sulcal_blood(case: Case, towards: Point, key: str) -> Paint:
         share = np.clip((brain + 4 - head.hu[index]) / (brain - fluid), 0, 1)
         # Blood sinks into furrows and leaves the surface.
         share *= np.float32(amount) * np.clip(0.35 + head.skull[index] / 4, 0, 1)
-        _stain(head, index, (share * ramp(depth.astype(np.float32), 8)).astype(np.float32), hu, key)
+        _stain(head, index, (share * ramp(depth.astype(np.float32), 8.0)).astype(np.float32), hu, key)
 
     return paint

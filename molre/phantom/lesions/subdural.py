@@ -95,7 +95,7 @@ def acute(case: Case) -> Paint:
 def _along_falx(case: Case, thickness_mm: float, side: int) -> Sheet:
     front = case.uniform(-75, 15)
     sheet = Sheet(side=-1 if side == RIGHT else 1, thickness_mm=max(thickness_mm, 2.6), front_mm=front,
-                  back_mm=min(front + case.uniform(55, 120), 86))  # fmt: skip
+                  back_mm=min(front + case.uniform(55, 120), 86.0))  # fmt: skip
     case.body.press(sheet)
     return sheet
 
@@ -161,7 +161,7 @@ def chronic(case: Case) -> Paint:
             value = hu + 1.5 * head.noise[index]
             if kind == "layered":
                 below = head.still[1][index] - level + 2 * head.noise[index]
-                value = value + dense * ramp(below.astype(np.float32), 8)
+                value = value + dense * ramp(below.astype(np.float32), 8.0)
             if kind == "membranes":
                 value = value + 16 * _walls(head, index, walls)
             # The inner membrane is a little denser than what it holds.
@@ -192,7 +192,7 @@ def mixed(case: Case) -> Paint:
         index, depth = collection(head, layer)
         y, noise = head.still[1][index], head.noise[index]
         if kind == "level":
-            share = ramp((y - np.quantile(y, 1 - amount) + 3 * noise).astype(np.float32), 7)
+            share = ramp((y - np.quantile(y, 1 - amount) + 3 * noise).astype(np.float32), 7.0)
         elif kind == "clots":
             wave = np.sin(y / 9 + seed) * np.cos(head.still[2][index] / 8 + seed) + 0.55 * noise
             share = ramp((wave - np.quantile(wave, 1 - amount)).astype(np.float32), 0.4)

@@ -16,7 +16,6 @@ from molre.phantom.lesions.subarachnoid import bleed, sulcal_blood
 from molre.phantom.lesions.vault import on_vault, scattered
 from molre.phantom.shapes import Point, ramp
 
-
 OEDEMA_HU = 19.0
 
 FAVOURITE: dict[str, tuple[Point, Point]] = {
@@ -138,7 +137,7 @@ def shearing(case: Case) -> Paint:
     Adams et al. 1989, Histopathology 15:49 (grades 1 to 3); Gentry et al. 1988, AJR 150:663.
     """
     rng, body = case.rng, case.body
-    count = int(round(case.graded(2, 14) * case.uniform(0.7, 1.3)))
+    count = round(case.graded(2, 14) * case.uniform(0.7, 1.3))
     spots = []
     for _ in range(max(count, 1)):
         size = 0.5 * case.size_mm() * float(rng.gamma(6, 1 / 6))

@@ -50,7 +50,7 @@ def aneurysm(case: Case) -> Paint:
         room = inside(head, index)
         if clot:
             layer = ramp(np.float32(0.45 * radius) - depth + head.noise[index], 2.0) * (depth > 0) * room
-            head.paint(index, layer.astype(np.float32), contrast(case, 62), "acute_blood", keys)
+            head.paint(index, layer.astype(np.float32), contrast(case, 62.0), "acute_blood", keys)
         if hard:
             rim = np.minimum(0.9 - np.abs(depth - 0.4), 1.5 * (solid.grain(head, index) - 0.2)).astype(np.float32)
             head.paint(index, ramp(rim) * room, case.uniform(160, 380), "calcification", keys)
