@@ -124,7 +124,7 @@ def _slide_back(points: Points, depth: Values, slide: Slide) -> None:
     width = max(6.0, 2.2 * float(np.linalg.norm(step)))
     for number in range(count, 0, -1):
         centre = np.array(slide.centre, np.float32) + step * np.float32(number)
-        index = _box(points, (float(centre[0]), float(centre[1]), float(centre[2])), 3.2 * slide.radius_mm)
+        index = _box(points, centre, 3.2 * slide.radius_mm)
         offset = points[:, index] - centre[:, None]
         weight = np.exp(np.einsum("cn,cn->n", offset, offset) * np.float32(-0.5 / slide.radius_mm**2))
         weight *= smoothstep((depth[index] + 0.5) / np.float32(width))

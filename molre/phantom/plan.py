@@ -17,6 +17,8 @@ BLOCK = 4
 VISITS = {(1, 1, 1, 1): 0.35, (2, 1, 1): 0.30, (2, 2): 0.15, (3, 1): 0.15, (4,): 0.05}
 """Ways of sharing out a block: studies of each of its patients. About a third of the patients have several."""
 AGES_YEARS = (18.0, 96.0)
+OWN = 0.2
+"""Least share of a finding's prevalence that comes about by itself, however often other findings bring it."""
 SPREAD = 3.0
 """Concentration of the severities about their mean: broad enough for both ends."""
 
@@ -147,7 +149,8 @@ def base_rate(config: CohortConfig, key: str) -> float:
 
     Causes are independent: ``1 - prod(1 - base_j * brought_jk)`` over all causes is to be the prevalence, where
     ``brought`` is how likely a cause ends in a finding, by whatever companions. What persists adds up over a patient's
-    studies, and comes about that much less often. What companions bring more often than told has no cause of its own.
+    studies, and comes about that much less often. A fifth of it
+    always comes about by itself.
     """
     return _base_rates(config)[key]
 
@@ -161,7 +164,7 @@ def _base_rates(config: CohortConfig) -> dict[str, float]:
     for _ in range(20):
         for k in range(len(keys)):
             others = np.delete(1 - rates * brought[:, k], k)
-            rates[k] = max(0.0, 1 - (1 - targets[k]) / others.prod())
+            rates[k] = max(OWN * targets[k], 1 - (1 - targets[k]) / others.prod())
     return dict(zip(keys, rates.tolist(), strict=True))
 
 

@@ -94,5 +94,3 @@ def test_no_two_lumps_are_alike_and_the_same_chance_gives_the_same():
     assert np.array_equal(first.waves, again.waves)
     assert not np.array_equal(first.waves, other.waves)
     assert abs(np.linalg.det(first.axes)) == pytest.approx(1, abs=0.01)
-        -1, 0.01
-    )

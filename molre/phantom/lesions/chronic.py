@@ -19,7 +19,7 @@ LEAST_ATROPHY = 0.56
 
 def usual_atrophy(age_years: float) -> float:
     """Mean general atrophy of healthy heads of an age, as ``body.draw_body`` has it."""
-    return 0.05 + 0.35 * float(np.clip((age_years - 45) / 45, 0, 1))
+    return 0.03 + 0.35 * float(np.clip((age_years - 45) / 45, 0, 1))
 
 
 @lesion("cerebral_atrophy")

@@ -37,7 +37,7 @@ def arachnoid_cyst(case: Case) -> Paint:
 
     def paint(head: Head) -> None:
         index, depth = solid.depth(head)
-        head.paint(index, ramp(depth) * inside(head, index), np.float32(hu), "cyst", keys)
+        head.paint(index, ramp(depth) * inside(head, index), hu, "cyst", keys)
         _thin_bone(head, solid, thin)
 
     return paint
