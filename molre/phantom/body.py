@@ -222,7 +222,7 @@ def draw_body(rng: np.random.Generator, age_years: float) -> Body:
     body.white_hu = body.grey_hu - float(rng.uniform(*CONTRAST_HU))
     body.age_brain(float(np.clip(0.03 + 0.35 * ripe + rng.normal(0, 0.06), 0, 0.42)))
     _vary_fluid(rng, body)
-    body.impact = _impact(rng)
+    body.impact = _impact(rng.spawn(1)[0])
     body.stroke_seed = int(rng.integers(2**31))
     body.operation = draw_operation(rng)
     return body

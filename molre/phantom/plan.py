@@ -149,8 +149,8 @@ def base_rate(config: CohortConfig, key: str) -> float:
 
     Causes are independent: ``1 - prod(1 - base_j * brought_jk)`` over all causes is to be the prevalence, where
     ``brought`` is how likely a cause ends in a finding, by whatever companions. What persists adds up over a patient's
-    studies, and comes about that much less often. A fifth of it
-    always comes about by itself.
+    studies, and comes about that much less often. Some of
+    every finding comes about by itself.
     """
     return _base_rates(config)[key]
 

@@ -61,7 +61,8 @@ class Swelling:
         """Height in mm of each point over the base, given that over the outer table."""
         if self.over_skull:
             return np.asarray(outer_mm, np.float32)
-        return sum((a - np.float32(c)) * np.float32(d) for a, c, d in zip(at, self.centre, self.outwards, strict=True))
+        parts = [(a - np.float32(c)) * np.float32(d) for a, c, d in zip(at, self.centre, self.outwards, strict=True)]
+        return parts[0] + parts[1] + parts[2]
 
 
 def _across(outwards: Point) -> tuple[np.ndarray, np.ndarray]:

@@ -16,7 +16,7 @@ HU_RANGE = {
     "meningioma": (40, 200),
     "colloid_cyst": (38, 68),
     "arachnoid_cyst": (0, 20),
-    "intracranial_lipoma": (-120, -20),
+    "intracranial_lipoma": (-120, -5),
     "intracranial_aneurysm": (35, 130),
 }
 
@@ -65,7 +65,7 @@ def test_a_dam_widens_the_ventricles_to_hydrocephalus_or_not_at_all():
         before = body.ventricle_mm[0]
         claimed = dam(body, float(mm), third=1.0)
         widened = body.ventricle_mm[0] - before
-        assert claimed == ("obstructive_hydrocephalus" in body.claims) == (widened >= HYDROCEPHALUS_MM)
+        assert claimed == ("obstructive_hydrocephalus" in body.claims) == (widened >= HYDROCEPHALUS_MM - 1e-6)
         assert claimed or widened == 0
 
 

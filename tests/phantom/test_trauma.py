@@ -18,7 +18,8 @@ HU_RANGE = {
 }
 FIXED = ("calvarial_fracture", "displaced_or_depressed_skull_fracture", "skull_base_fracture",
          "temporal_bone_fracture",
-         "brain_contusion", "diffuse_axonal_injury", "pneumocephalus", "scalp_hematoma", "intracranial_foreign_body")  # fmt: skip
+         "brain_contusion", "diffuse_axonal_injury", "pneumocephalus", "scalp_hematoma",
+         "intracranial_foreign_body")  # fmt: skip
 
 
 @cache
@@ -52,8 +53,8 @@ def test_severity_makes_it_larger(key):
 
 def test_a_scalp_hematoma_lifts_the_skin():
     normal, ill = (
-        make_study(CONFIG, 1, force=(), age_years=70),
-        make_study(CONFIG, 1, force=("scalp_hematoma",), age_years=70),
+        make_study(CONFIG, 1, force=(), age_years=70.0),
+        make_study(CONFIG, 1, force=("scalp_hematoma",), age_years=70.0),
     )
     air = TISSUES.index("air")
     gained = (normal.tissue == air) & (ill.tissue != air)

@@ -11,8 +11,11 @@ from molre.phantom.lesions.fracture import gap, split
 from molre.phantom.lesions.registry import lesion
 from molre.phantom.lesions.sinus import EAR, SINUS, airy, fill_ear, pool
 from molre.phantom.lesions.vault import Path, from_path
+from molre.phantom.shapes import Number
 
-COURSES: dict[str, tuple[tuple[tuple[float, float], ...], tuple[float, float]]] = {
+Corner = tuple[Number, Number]
+
+COURSES: dict[str, tuple[tuple[Corner, ...], Corner]] = {
     "anterior": (((26, -96), (18, -80), (11, -62), (5, -44), (0, -30)), (-46, -8)),
     "central": (((62, -30), (44, -34), (26, -36), (10, -30), (-10, -26)), (-58, -22)),
     "clivus": (((20, 4), (8, -2), (0, -4), (-9, -1), (-20, 5)), (-66, -34)),
@@ -25,7 +28,7 @@ OPENED: dict[str, tuple[str, ...]] = {
     "clivus": ("sphenoid",),
 }
 """Sinuses that a course may open."""
-PETROUS: dict[str, tuple[tuple[float, float], ...]] = {
+PETROUS: dict[str, tuple[Corner, ...]] = {
     "longitudinal": ((74, 34), (62, 26), (50, 16), (42, 8), (30, -2), (20, -8)),
     "transverse": ((44, 34), (38, 22), (34, 10), (30, -2), (27, -12)),
     "oblique": ((70, 14), (56, 16), (44, 15), (36, 8), (26, 2)),
@@ -33,7 +36,7 @@ PETROUS: dict[str, tuple[tuple[float, float], ...]] = {
 """Lines through the left temporal bone: along the pyramid through the middle ear, across it through the labyrinth."""
 
 
-def course(case: Case, points: tuple[tuple[float, float], ...], sign: int, length_mm: float) -> Path:
+def course(case: Case, points: tuple[Corner, ...], sign: int, length_mm: float) -> Path:
     """A part of a line, its corners scattered, mirrored to a side."""
     base = np.array(points, float)
     run = np.concatenate([[0.0], np.cumsum(np.hypot(*np.diff(base, axis=0).T))])
@@ -46,7 +49,7 @@ def course(case: Case, points: tuple[tuple[float, float], ...], sign: int, lengt
 
 
 def rift(
-    head: Head, path: Path, heights_mm: tuple[float, float], width_mm: float, slant: float
+    head: Head, path: Path, heights_mm: Corner, width_mm: float, slant: float
 ) -> tuple[Int64[np.ndarray, "m"], Float32[np.ndarray, "m"]]:
     """Voxels near an upright crack over a line in the horizontal plane, and the share of it in each."""
     low, high = np.min(path, axis=0) - 5, np.max(path, axis=0) + 5
@@ -59,7 +62,7 @@ def rift(
     return index, gap(away, along, width_mm) * fade
 
 
-def _heights(case: Case, heights_mm: tuple[float, float], length_mm: float) -> tuple[float, float]:
+def _heights(case: Case, heights_mm: Corner, length_mm: float) -> Corner:
     """The part of a course's heights that a crack of a length takes."""
     low, high = heights_mm
     tall = min(high - low, 12 + 0.5 * length_mm)

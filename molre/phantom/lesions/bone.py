@@ -108,7 +108,8 @@ def _ground_glass(case: Case) -> Paint:
     def paint(head: Head) -> None:
         found = chart(head, towards, 1.5 * radius + 6, low_mm=-20 - swell, high_mm=swell + 2)
         index, noise = found.index, head.noise[found.index]
-        height = swelling.local_height_mm(tuple(a[index] for a in head.still))
+        x, y, z = (a[index] for a in head.still)
+        height = swelling.local_height_mm((x, y, z))
         rise = height / np.float32(max(outwards, 0.5))
         inner = found.depth - np.float32(swell - outwards) * rise
         outer = -found.depth - thickness_mm(head, index) - height

@@ -107,7 +107,7 @@ def _dural(head: Head, solid: Lump, hu: float, keys: list[str], falcine: bool, c
 
 def _hyperostosis(head: Head, solid: Lump, thick_mm: float, keys: list[str]) -> None:
     """Bone under the base of the mass loses its marrow, and grows inwards."""
-    index, depth = solid.depth(head, beyond_mm=14)
+    index, depth = solid.depth(head, beyond_mm=14.0)
     inner = head.inner[index]
     bone = head.bone[index] & (depth > -9) & (inner < 1)
     grown = thick_mm * np.clip((depth - inner) / solid.radius_mm + 0.35, 0, 1) - inner
@@ -208,7 +208,7 @@ def _lens_mass(case: Case, *, thick: float, rough: float, lysis: bool) -> Paint:
     towards, half = toward_vault(case), 1.25 * case.size_mm()
     height, hu = max(thick * half, 2.0), contrast(case, case.hu())
     foot = np.asarray(below_vault(towards, 0.3 * height))
-    weigh(case, (float(foot[0]), float(foot[1]), float(foot[2])), 0.7 * (half * half * height) ** (1 / 3), 0, 0.6)
+    weigh(case, (float(foot[0]), float(foot[1]), float(foot[2])), 0.7 * (half * half * height) ** (1 / 3), 0.0, 0.6)
     hole = lump(case.rng, below_vault(towards, -2.0), 0.45 * half + 2, rough=0.22)
     case.body.claims |= {LYSIS} if lysis else set()
 

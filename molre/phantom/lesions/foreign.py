@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from jaxtyping import Float32
 
 from molre.phantom.case import Case, Paint
 from molre.phantom.head import Head
@@ -44,8 +45,12 @@ def foreign_body(case: Case) -> Paint:
         pieces.append(
             _piece(case, tuple(along), tuple(inwards + rng.normal(0, 0.5, 3)), size * case.uniform(0.15, 0.4), kind)
         )
-    tissue, hu = {"bullet": ("metal", 3071.0), "shrapnel": ("metal", 3071.0), "glass": ("device", case.uniform(500, 1900)),
-                  "wood": ("device", case.uniform(-750, -250))}[kind]  # fmt: skip
+    tissue, hu = {
+        "bullet": ("metal", 3071.0),
+        "shrapnel": ("metal", 3071.0),
+        "glass": ("device", case.uniform(500, 1900)),
+        "wood": ("device", case.uniform(-750, -250)),
+    }[kind]
     track = case.graded(1.2, 4.5) if kind in ("bullet", "wood") else case.graded(0.0, 1.5)
     if track > 0.8:
         case.body.claims |= {"intraparenchymal_hemorrhage", "calvarial_fracture"}
@@ -81,8 +86,8 @@ def _embed(head: Head, piece: Piece, hu: float, tissue: str) -> None:
     parts = [np.abs(sum(o * np.float32(d) for o, d in zip(offset, way, strict=True))) / np.float32(half)
              for way, half in zip(frame, piece.half_mm, strict=True)]  # fmt: skip
     radius = sum(p**4 for p in parts) ** np.float32(0.25)
-    depth = (1 - radius) * np.float32(min(piece.half_mm))
-    weight = ramp(depth.astype(np.float32), 0.8)
+    depth: Float32[np.ndarray, "m"] = np.asarray((1 - radius) * np.float32(min(piece.half_mm)), np.float32)
+    weight = ramp(depth, 0.8)
     inside = head.inner[index] > 0
     head.paint(index, weight, hu, tissue)
     head.mark(index[(weight > 0.3) & inside], KEY)

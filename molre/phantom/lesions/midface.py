@@ -10,7 +10,7 @@ from jaxtyping import Float32, Int64
 
 from molre.phantom.case import Case, Paint
 from molre.phantom.head import Head
-from molre.phantom.lesions.basilar import course, rift
+from molre.phantom.lesions.basilar import Corner, course, rift
 from molre.phantom.lesions.fracture import split
 from molre.phantom.lesions.registry import lesion
 from molre.phantom.lesions.sinus import SINUS, airy, pool
@@ -18,7 +18,7 @@ from molre.phantom.shapes import Point, ramp
 from molre.phantom.tissue import FAT, T
 
 KEY = ["facial_or_orbital_fracture"]
-Cracks = tuple[tuple[tuple[tuple[float, float], ...], tuple[float, float]], ...]
+Cracks = tuple[tuple[tuple[Corner, ...], Corner], ...]
 
 CHEEK: Cracks = (
     (((56, -76), (44, -64)), (-44, -18)),

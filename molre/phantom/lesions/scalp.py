@@ -36,7 +36,8 @@ def _beneath(head: Head, swelling: Swelling) -> tuple[Int64[np.ndarray, "m"], Fl
         near &= np.abs(still - np.float32(centre)) < reach
     index = np.flatnonzero(near & (head.inner < -2))
     above = -head.inner[index] - thickness_mm(head, index)
-    height = swelling.local_height_mm(tuple(a[index] for a in head.still))
+    x, y, z = (a[index] for a in head.still)
+    height = swelling.local_height_mm((x, y, z))
     return index, above, height
 
 

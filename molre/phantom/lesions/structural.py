@@ -15,7 +15,7 @@ from molre.phantom.tissue import T
 @lesion("cerebral_edema", slot="infarct")
 def swelling(case: Case) -> Paint:
     """The whole brain swells: furrows close, ventricles become slits, then the cisterns go."""
-    body, drop = case.body, case.graded(1.5, 5.5)
+    body, drop = case.body, case.graded(1.5, 8.5)
     for side in (0, 1):
         body.efface(side, case.graded(0.35, 1.0))
     body.gap_mm *= case.graded(0.7, 0.2)

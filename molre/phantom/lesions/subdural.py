@@ -102,7 +102,7 @@ def _along_falx(case: Case, thickness_mm: float, side: int) -> Sheet:
 
 def beside_falx(head: Head, sheet: Sheet) -> tuple[np.ndarray, Depth]:
     """Voxels beside the falx and their depth in a sheet of blood, mm."""
-    x, y, z = head.still
+    x, _, z = head.still
     index = np.flatnonzero((head.inner > 0) & (np.abs(x) < sheet.thickness_mm + 2) & (z > -16))
     thick = sheet.thickness(np.stack([a[index] for a in head.still]))
     across = x[index] * sheet.side
