@@ -33,7 +33,7 @@ class Case:
     severity: float
 
     def size_mm(self) -> float:
-        """A size of the table's range by severity: least at 0, typical at a half, largest at 1, give or take a tenth."""
+        """A size of the table by severity: least at 0, typical at a half, largest at 1, give or take a tenth."""
         size = np.interp(self.severity, (0, 0.5, 1), self.entry.size_mm)
         return float(size * np.clip(self.rng.normal(1, 0.08), 0.85, 1.15))
 

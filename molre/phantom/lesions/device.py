@@ -234,7 +234,7 @@ def _depth_electrodes(case: Case) -> Paint:
     shafts = []
     for _ in range(int(case.rng.integers(3, 7))):
         towards = mirrored(case.uniform(-0.7, 0.6), case.uniform(-0.15, 0.5), sign)
-        _, y, z = below_vault(towards, 0)
+        _, y, z = below_vault(towards, 0.0)
         shafts.append((towards, (sign * case.uniform(10, 22), y + case.uniform(-5, 5), z + case.uniform(-5, 5))))
 
     def paint(head: Head) -> None:

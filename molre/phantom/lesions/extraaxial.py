@@ -185,7 +185,7 @@ def _chordoma(case: Case) -> Paint:
 
 def _lens(head: Head, towards: Point, half_mm: float, thick_mm: float, rough: float) -> tuple[np.ndarray, np.ndarray]:
     """Voxels about a lens on the inner table, and their depth in it."""
-    foot = below_vault(towards, 0)
+    foot = below_vault(towards, 0.0)
     index = near(head, foot, half_mm * 1.15 + 3)
     offset = [a[index] - np.float32(c) for a, c in zip(head.still, foot, strict=True)]
     along = sum(o * np.float32(t) for o, t in zip(offset, towards, strict=True))

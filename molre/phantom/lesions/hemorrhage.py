@@ -244,7 +244,8 @@ def transformation(case: Case) -> Paint:
         else:
             # Petechiae follow the cortical ribbon.
             ribbon = np.clip(head.skull[index] / 3, 0, 1) * np.exp(-(((head.skull[index] - 7) / 9) ** 2))
-            depth = 2.2 * (head.noise[index] * 0.9 + 2.2 * ribbon - 3.1 + 1.7 * share)
+            fleck = 0.9 * head.noise[index] + 2.2 * ribbon
+            depth = 2.2 * (fleck - np.quantile(fleck, 1 - 0.7 * share))
         value = np.float32(hu - (0 if kind == "clot" else 8)) + 3 * head.noise[index]
         head.paint(index, ramp(depth.astype(np.float32), 2.0), value.astype(np.float32), "acute_blood", [HT])
 

@@ -22,8 +22,10 @@ def acquired_tissue(head: Head) -> UInt8[np.ndarray, "slices rows columns"]:
 def acquired_mask(head: Head, key: str) -> Bool[np.ndarray, "slices rows columns"]:
     """Voxels of a finding: those it fills by half or more, or all it touches where it fills none so far."""
     slices, rows, columns = head.shape
-    index = np.unique(np.concatenate(head.marks[key]))
-    flat = head.where[index]
+    marked = np.zeros(len(head.where), bool)
+    for index in head.marks[key]:
+        marked[index] = True
+    flat = head.where[marked]
     z, plane = np.divmod(flat, rows * columns)
     share = np.bincount((z // head.fine) * (rows * columns) + plane, minlength=slices // head.fine * rows * columns)
     half = share >= head.fine / 2
