@@ -111,7 +111,7 @@ def test_settings_out_of_range_and_unknown_findings_are_refused():
 
 def test_no_prevalence_gives_normal_heads():
     for index in range(3):
-        study = make_study(CohortConfig(seed=2, matrix_px=96, prevalence=0), index)
+        study = make_study(CohortConfig(seed=2, matrix_px=96, prevalence=0.0), index)
         assert not any(study.labels.values())
 
 

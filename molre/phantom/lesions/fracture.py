@@ -1,4 +1,4 @@
-"""Fractures of the vault: lines, sprung sutures, pieces driven in.
+"""Fractures of the vault: lines, pieces driven in.
 
 A fracture is a straight-edged dark line of even width without sclerotic margins, a suture a zigzag with them (Idriz et
 al. 2015, Radiographics 35:1327). Tables and diploe of a displaced piece keep their own density.

@@ -75,7 +75,7 @@ class Lump:
 
 def lump(
     rng: np.random.Generator, centre: Point, radius_mm: float, *, rough: float = 0.12, stretch: Point | float = 0.15,
-    lobes: tuple[float, float] = (1.4, 3.6),
+    lobes: tuple[Number, Number] = (1.4, 3.6),
 ) -> Lump:  # fmt: skip
     """An irregular solid about a point.
 
@@ -106,7 +106,7 @@ def lump(
     )
 
 
-def near(head: Head, centre: Point, reach_mm: float) -> Index:
+def near(head: Head, centre: Point, reach_mm: Number) -> Index:
     """Voxels in a box about a point of the scan, whatever tissue has been pushed there."""
     x, y, z = head.still
     box = np.flatnonzero(np.abs(z - np.float32(centre[2])) < reach_mm)
@@ -133,7 +133,7 @@ def fill(
     return index, depth
 
 
-def below_vault(towards: Point, depth_mm: float) -> Point:
+def below_vault(towards: Point, depth_mm: Number) -> Point:
     """The point at a depth below the inner table in a direction from the middle of the head."""
     unit = np.asarray(towards, np.float32) / np.float32(np.linalg.norm(towards))
     x, y, z = (np.asarray(CENTRE_MM) + unit * (float(vault_mm(unit[:, None])[0]) - depth_mm)).tolist()

@@ -59,7 +59,7 @@ def hyperostosis_frontalis(case: Case) -> Paint:
     lobes = (case.uniform(0, 6.3), case.uniform(0, 6.3))
 
     def paint(head: Head) -> None:
-        found = chart(head, direction(-np.pi / 2, 0.35), 62, low_mm=-2.0, high_mm=1.6 * thick + 2)
+        found = chart(head, direction(-np.pi / 2, 0.35), 62.0, low_mm=-2.0, high_mm=1.6 * thick + 2)
         noise = head.noise[found.index]
         side = np.clip((np.abs(found.u) - 4) / 12, 0, 1) * np.clip((58 - np.abs(found.u)) / 18, 0, 1)
         wave = 0.75 + 0.25 * np.sin(found.u / 6 + lobes[0]) * np.cos(found.v / 7 + lobes[1]) + 0.12 * noise

@@ -135,7 +135,7 @@ def _developmental(case: Case) -> Paint:
     line: Coil = [(*centre, 0.7 * thick), bend, (x, y, z, thick)]
 
     def paint(head: Head) -> None:
-        _vessel(head, centre, 40, line, hu)
+        _vessel(head, centre, 40.0, line, hu)
 
     return paint
 

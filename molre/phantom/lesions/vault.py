@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import Float32, Int64
 
 from molre.phantom.head import Head
-from molre.phantom.shapes import Point
+from molre.phantom.shapes import Number, Point
 from molre.phantom.template import CENTRE_MM
 
 RADIUS_MM = 76.0
@@ -62,7 +62,7 @@ def thickness_mm(head: Head, index: Int64[np.ndarray, "m"]) -> Float32[np.ndarra
     return np.float32(head.body.skull_mm) * (1 + head.body.bone[head.direction[index]])
 
 
-def chart(head: Head, towards: Point, reach_mm: float, low_mm: float = -16.0, high_mm: float = 2.0) -> Chart:
+def chart(head: Head, towards: Point, reach_mm: Number, low_mm: Number = -16.0, high_mm: Number = 2.0) -> Chart:
     """The part of the vault within a distance of a direction.
 
     Args:
