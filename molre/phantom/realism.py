@@ -193,8 +193,8 @@ def _skull(rays: Rays) -> dict[str, float]:
 def _volumes(regions: Regions) -> dict[str, float]:
     upper = regions.cavity & regions.below_top(0, UPPER_MM)
     brain = upper & (_smoothed(regions.hu, 1.0) > FLUID_HU)
-    bone = largest((regions.hu > 250) & regions.below_top(20, 75)).any(0)
-    columns, rows = np.flatnonzero(bone.any(0)), np.flatnonzero(bone.any(1))
+    bone = np.any(largest((regions.hu > 250) & regions.below_top(20, 75)), axis=0)
+    columns, rows = np.flatnonzero(np.any(bone, axis=0)), np.flatnonzero(np.any(bone, axis=1))
     breadth, length = float(np.ptp(columns) + 1) * STEP_MM[2], float(np.ptp(rows) + 1) * STEP_MM[1]
     return {
         "cavity_ml": millilitres(regions.cavity),
