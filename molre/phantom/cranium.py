@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.stats import poisson
 
 from molre.phantom.shapes import Number
 
@@ -73,9 +74,15 @@ def draw_cranium(rng: np.random.Generator, age_years: float) -> Cranium:
         septum_mm=(float(rng.normal(0, 1.6)), float(rng.normal(0, 2.5))),
         slim=float(rng.uniform(0, 1)),
         phases=tuple(float(p) for p in rng.uniform(0, 2 * np.pi, 9)),
-        pits=tuple(_pit(rng) for _ in range(rng.poisson(4 + 4 * ripe))),
         foramina=(_foramen(rng), _foramen(rng)),
+        pits=_pits(rng.spawn(1)[0], 4 + 4 * ripe),
     )
+
+
+def _pits(rng: np.random.Generator, mean: float) -> tuple[tuple[float, float, float, float, float], ...]:
+    """As many as the mean has by chance; a later study of the person has the same and perhaps more."""
+    count = int(poisson.ppf(rng.random(), mean))
+    return tuple(_pit(rng) for _ in range(count))
 
 
 def _foramen(rng: np.random.Generator) -> float:

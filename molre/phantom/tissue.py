@@ -24,8 +24,8 @@ AIR, FAT, MUSCLE, SKIN = -1000.0, -95.0, 55.0, 25.0
 """HU of normal soft tissue (Prokop and Galanski 2003, Spiral and Multislice CT of the Body, ch. 5)."""
 GREY, CSF = 38.5, 8.0
 """HU of normal brain at 120 kV: grey 37-41, white 20-34, fluid 0-15 (Osborn's Brain, 2nd ed., 2018)."""
-CONTRAST_HU = (8.5, 10.5)
-"""Grey minus white matter, 5-10 HU at 120 kV (Osborn's Brain, 2nd ed., 2018)."""
+CONTRAST_HU = (10.0, 12.0)
+"""Grey minus white matter of pure tissue; 6-12 HU at 120 kV (Osborn's Brain, 2nd ed., 2018), less by partial volume."""
 DURA_HU, PITUITARY_HU = 50.0, 44.0
 """Falx and tentorium are denser than brain, the pituitary like grey matter (Osborn's Brain, 2nd ed., 2018)."""
 BLOOD_HU_BY_HAEMATOCRIT = (8.0, 0.95)

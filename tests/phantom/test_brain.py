@@ -147,3 +147,14 @@ def test_where_nothing_can_be_written_it_is_built_in_memory(tmp_path, monkeypatc
     (tmp_path / "molre").write_text("a file in the folder's place")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     assert kept.kept("thing", lambda: {"a": np.arange(3)})["a"].tolist() == [0, 1, 2]
+
+
+def test_a_person_three_years_older_is_the_same_person():
+    for seed in range(12):
+        younger, older = (draw_body(np.random.default_rng([1, seed]), age) for age in (50.0, 53.0))
+        assert younger.scale == older.scale
+        assert younger.stroke_seed == older.stroke_seed
+        assert younger.operation == older.operation
+        assert younger.cranium.foramina == older.cranium.foramina
+        assert older.cranium.pits[: len(younger.cranium.pits)] == younger.cranium.pits
+        assert younger.ventricle_mm[0] <= older.ventricle_mm[0] < younger.ventricle_mm[0] + 1

@@ -143,7 +143,10 @@ def test_clot_in_a_sinus_is_denser_than_the_blood_of_the_same_head():
         study = forced("cerebral_venous_sinus_thrombosis", index=index, severity=0.7)
         mask = study.masks["cerebral_venous_sinus_thrombosis"]
         before = healthy(index, study.age_years).hu[mask]
-        assert np.percentile(study.hu[mask], 60) > np.percentile(before, 60) + 6
+        # Beside the vault a slice averages sinus and bone, in both.
+        soft = before < 100
+        assert soft.mean() > 0.4
+        assert np.median(study.hu[mask][soft]) > np.median(before[soft]) + 6
 
 
 def test_bleeds_in_a_venous_infarct_are_labelled_as_haemorrhage_and_only_they():
