@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from molre.errors import ConfigError
 from molre.location import home
 from molre.phantom import CohortConfig
+from molre.phantom.protocol import scanners
 from molre.store.fill import FillConfig
 from molre.store.splits import SplitFractions
 from molre.volume import grid_named
@@ -40,6 +41,8 @@ class IngestConfig:
     """Findings of the phantom cohort that are rarer than this are drawn this often; 0 keeps a hospital's prevalence."""
     severity: float = 0.5
     """Mean severity of the phantom cohort's findings, 0 barely visible to 1 obvious; every severity occurs."""
+    scanners: tuple[str, ...] = ()
+    """Protocols of the phantom cohort, names in molre/phantom/table/scanners.toml; by default all of them."""
     key_file: str | None = None
     """Key of the pseudonyms, made if absent; by default ~/.molre/pseudonym.key. The phantom has a public key."""
     linkage: str | None = None
@@ -69,14 +72,18 @@ class IngestConfig:
         """The phantom cohort.
 
         Raises:
-            ConfigError: a number is out of range.
+            ConfigError: a number is out of range, or a scanner unknown.
         """
+        unknown = sorted(set(self.scanners) - set(scanners()))
+        if unknown:
+            raise ConfigError(f"unknown scanners {', '.join(unknown)}: choose from {', '.join(scanners())}")
         return CohortConfig(
             studies=self.studies,
             seed=self.seed,
             prevalence=self.prevalence,
             rarest=self.rarest,
             severity=self.severity,
+            scanners=self.scanners,
         )
 
     def filling(self) -> FillConfig:

@@ -78,10 +78,12 @@ def test_a_run_that_was_killed_is_finished_without_drawing_again(written, tmp_pa
 
 def test_the_settings_reach_the_cohort_and_another_cohort_is_refused(tmp_path):
     config = IngestConfig(
-        studies=6, seed=4, prevalence=0.5, rarest=0.1, severity=0.9, store=str(tmp_path / "store"), root=str(tmp_path)
-    )
+        studies=6, seed=4, prevalence=0.5, rarest=0.1, severity=0.9, scanners=("ge_spiral",),
+        store=str(tmp_path / "store"), root=str(tmp_path),
+    )  # fmt: skip
     cohort = source_of(config).cohort
     assert (cohort.studies, cohort.seed, cohort.prevalence, cohort.rarest, cohort.severity) == (6, 4, 0.5, 0.1, 0.9)
+    assert cohort.scanners == ("ge_spiral",)
     (tmp_path / "phantom").mkdir()
     source(tmp_path)._claim()
     other = PhantomSource(root=tmp_path / "phantom", cohort=CohortConfig(studies=7), sheet=tmp_path / "phantom.png")
