@@ -4,6 +4,7 @@ from functools import cache
 
 import numpy as np
 import pytest
+from scipy import ndimage
 
 from molre.phantom import CohortConfig, entries, make_study
 from molre.phantom.body import draw_body
@@ -40,12 +41,18 @@ def test_a_plain_mass_is_labelled_and_is_a_mass(key):
         assert (study.masks["intracranial_mass_any"] & study.masks[key]).sum() == study.masks[key].sum()
 
 
+def core(mask):
+    """The voxels of a mask that share no side with what lies beyond it: slices are thick, and its rim is half fluid."""
+    within = ndimage.binary_erosion(mask, ndimage.generate_binary_structure(2, 1)[None])
+    return within if within.any() else mask
+
+
 @pytest.mark.parametrize("key", sorted(HU_RANGE))
 def test_a_mass_measures_what_the_table_says(key):
     low, high = HU_RANGE[key]
     for index in (1, 2):
         study = forced(key, index)
-        assert low <= np.median(study.hu[study.masks[key]]) <= high
+        assert low <= np.median(study.hu[core(study.masks[key])]) <= high
 
 
 @pytest.mark.parametrize("key", ["meningioma", "colloid_cyst", "arachnoid_cyst"])

@@ -23,7 +23,7 @@ class Solids:
         field: distance to the surface of the union in mm, positive inside, -14 where no solid is near.
     """
 
-    def __init__(self, at: Coordinates, near_mm: float = 4.0, blend_mm: float = 0.0) -> None:
+    def __init__(self, at: Coordinates, near_mm: Number = 4.0, blend_mm: Number = 0.0) -> None:
         self.at = at
         self.near_mm = near_mm
         self.blend_mm = blend_mm
@@ -56,7 +56,7 @@ class Solids:
     def plate(self, corner: Point, along: Point, across: Point, half_mm: Number) -> None:
         """Add a flat plate with a corner at ``corner``, two edges from there, and rounded rims."""
         ends = np.array([np.array(corner) + i * np.array(along) + j * np.array(across) for i in (0, 1) for j in (0, 1)])
-        self._put(ends.min(0), ends.max(0), lambda at: _plate(at, corner, along, across, half_mm), cut=False)
+        self._put(ends.min(0).tolist(), ends.max(0).tolist(), lambda at: _plate(at, corner, along, across, half_mm), cut=False)
 
     def _put(self, low: Sequence[Number], high: Sequence[Number], distance: Callable[..., Field], cut: bool) -> None:
         put = self.cut if cut else self.add
