@@ -8,10 +8,13 @@ import torch
 from jaxtyping import Bool, Float, Num
 from torch import Tensor, nn
 
-from molre.backbones import Backbone
+from molre.backbones import Backbone, BackboneSpec, SliceInput
 from molre.errors import ConfigError
 from molre.findings import KEYS
-from molre.windows import to_images
+from molre.volume import Grid
+
+MEMORY_MIB = 1024.0
+"""Default bound on the memory of a frozen forward pass; some sixty slices of a ViT-B at 224 px."""
 
 EMPTY_HU = -1000
 """A slice with no voxel above this, the HU of air, shows nothing: padding of the grid, or air beyond the head."""
@@ -20,6 +23,25 @@ EMPTY_HU = -1000
 def slice_mask(hu: Num[Tensor, "b d h w"]) -> Bool[Tensor, "b d"]:
     """True for the slices that pooling may look at, False for those that are entirely air."""
     return hu.flatten(2).amax(2) > EMPTY_HU
+
+
+def shortcomings(spec: BackboneSpec, grid: Grid) -> list[str]:
+    """What a store's grid lacks of what a backbone was made for, a sentence each.
+
+    Raises:
+        ConfigError: the backbone cannot be used on this grid.
+    """
+    try:
+        return [f"{spec.name}: {told}" for told in spec.input.check(grid)]
+    except ConfigError as fault:
+        raise ConfigError(f"{spec.name} does not fit the store: {fault}") from fault
+
+
+def _evened(features: Float[Tensor, "b rows width"], mask: Bool[Tensor, "b rows"]) -> Float[Tensor, "b rows width"]:
+    """Rows that do not count, as the mean of those that do."""
+    shown = mask[..., None].to(features.dtype)
+    mean = (features * shown).sum(1, keepdim=True) / shown.sum(1, keepdim=True).clamp_min(1)
+    return torch.where(mask[..., None], features, mean)
 
 
 class Pooling(nn.Module):
@@ -56,11 +78,15 @@ class Pooling(nn.Module):
 class Classifier(nn.Module):
     """Volumes to one logit a finding.
 
+    A 2D backbone gives a row of features a slice, and pooling weighs the rows; a 3D backbone gives one row a volume.
+
     Attributes:
         backbone: frozen, unless an adapter or full fine-tuning opens it.
-        site: a frozen identity on the slice features, which an adapter wraps: the ``feature`` site.
-        pooling: over slices; always trained.
+        site: a frozen identity on the features, which an adapter wraps: the ``feature`` site.
+        pooling: over rows; always trained.
         head: one logit a finding; always trained.
+        chunk: slices or volumes that go through the backbone at once.
+        routes_volumes: whether the site sees a volume's rows together, so that a router decides once a volume.
     """
 
     def __init__(
@@ -68,8 +94,9 @@ class Classifier(nn.Module):
         backbone: Backbone,
         findings: int = len(KEYS),
         *,
+        grid: Grid | None = None,
         query_per_finding: bool = False,
-        chunk_slices: int = 64,
+        memory_mib: float = MEMORY_MIB,
         seed: int = 0,
     ) -> None:
         """Wire the parts up.
@@ -77,21 +104,30 @@ class Classifier(nn.Module):
         Args:
             backbone: as ``molre.backbones.build`` returns it.
             findings: number of logits.
+            grid: of the volumes; a 3D backbone needs it, a 2D one takes any.
             query_per_finding: give each finding its own pooling query.
-            chunk_slices: slices that go through the backbone at once; bounds memory.
+            memory_mib: what a frozen forward pass of the backbone may take beyond its weights.
             seed: of the head's initial weights. The global generator is left as it was.
+
+        Raises:
+            ConfigError: a size is out of range, or the backbone cannot be used on the grid.
         """
         super().__init__()
-        if findings < 1 or chunk_slices < 1:
-            raise ConfigError(f"findings={findings} and chunk_slices={chunk_slices} must be at least 1")
-        self.chunk_slices = chunk_slices
-        width = backbone.spec.width
+        spec = backbone.spec
+        if findings < 1 or memory_mib <= 0:
+            raise ConfigError(f"findings={findings} must be at least 1, memory_mib={memory_mib} above 0")
+        if spec.dims == 3 and grid is None:
+            raise ConfigError(f"{spec.name} reads volumes: tell the classifier their grid")
+        self.shortcomings = shortcomings(spec, grid) if grid else []
+        self.chunk = max(1, int(memory_mib // spec.forward_mib))
+        self.routes_volumes = False
+        self.grid = grid
         self.backbone = backbone
-        self.pooling = Pooling(width, findings if query_per_finding else 1)
+        self.pooling = Pooling(spec.width, findings if query_per_finding else 1)
         with torch.random.fork_rng(devices=[]):
             torch.default_generator.manual_seed(seed)
-            self.head = nn.Linear(width, findings)
-            self.site = nn.Linear(width, width, bias=False)
+            self.head = nn.Linear(spec.width, findings)
+            self.site = nn.Linear(spec.width, spec.width, bias=False)
         nn.init.eye_(self.site.weight)
         self.backbone.requires_grad_(False)
         self.site.requires_grad_(False)
@@ -101,30 +137,48 @@ class Classifier(nn.Module):
         """Whether each finding has its own pooling query."""
         return self.pooling.query.shape[0] > 1
 
-    def embed(self, hu: Num[Tensor, "b d h w"]) -> Float[Tensor, "b d width"]:
-        """Slice features before the site; gradients flow only where something in the backbone is trained."""
-        volumes, slices = hu.shape[:2]
-        opened = any(parameter.requires_grad for parameter in self.backbone.parameters())
-        with torch.set_grad_enabled(opened and torch.is_grad_enabled()):
-            chunks = [self._features(chunk) for chunk in hu.flatten(0, 1).split(self.chunk_slices)]
-        return torch.cat(chunks).unflatten(0, (volumes, slices))
+    def shown(self, hu: Num[Tensor, "b d h w"]) -> Bool[Tensor, "b rows"]:
+        """True for the rows of ``embed`` that pooling may look at: slices with something in them, or the volume."""
+        if self.backbone.spec.dims == 3:
+            return torch.ones(len(hu), 1, dtype=torch.bool, device=hu.device)
+        return slice_mask(hu)
 
-    def _features(self, hu: Num[Tensor, "n h w"]) -> Float[Tensor, "n width"]:
+    def embed(self, hu: Num[Tensor, "b d h w"]) -> Float[Tensor, "b rows width"]:
+        """Features before the site, a row a slice in 2D and a row a volume in 3D.
+
+        They pass through the backbone in chunks that keep to the memory setting. Gradients flow only where something
+        in the backbone is trained.
+        """
+        opened = any(parameter.requires_grad for parameter in self.backbone.parameters())
+        images = hu.flatten(0, 1) if self.backbone.spec.dims == 2 else hu
+        with torch.set_grad_enabled(opened and torch.is_grad_enabled()):
+            features = torch.cat([self._features(chunk) for chunk in images.split(self.chunk)])
+        return features.unflatten(0, (len(hu), -1))
+
+    def _features(self, hu: Num[Tensor, "n *d h w"]) -> Float[Tensor, "n width"]:
         spec = self.backbone.spec
-        images = to_images(hu[None], spec.windows, spec.image_px)[0]
+        if isinstance(spec.input, SliceInput):
+            images = spec.input.of(hu, spec.windows)
+        else:
+            assert self.grid is not None
+            images = spec.input.of(hu, spec.windows, self.grid.spacing_mm)
         return self.backbone(images.to(next(self.backbone.parameters()).dtype))
 
     def classify(
-        self, features: Float[Tensor, "b d width"], mask: Bool[Tensor, "b d"] | None = None
+        self, features: Float[Tensor, "b rows width"], mask: Bool[Tensor, "b rows"] | None = None
     ) -> Float[Tensor, "b findings"]:
-        """Slice features to logits: site, pooling, head.
+        """Features to logits: site, pooling, head.
 
         Args:
             features: as ``embed`` gives them; cast to the head's type.
-            mask: True for slices that count; None counts all.
+            mask: True for rows that count; None counts all.
         """
-        # The site sees one row a slice, and that is what an adapter's router decides on.
-        adapted = self.site(features.to(self.head.weight.dtype).flatten(0, 1)).unflatten(0, features.shape[:2])
+        features = features.to(self.head.weight.dtype)
+        if self.routes_volumes:
+            # The router reads the mean over a volume's rows; rows that do not count must not move it.
+            adapted = self.site(features if mask is None else _evened(features, mask))
+        else:
+            adapted = self.site(features.flatten(0, 1)).unflatten(0, features.shape[:2])
         pooled = self.pooling(adapted, mask)
         if self.query_per_finding:
             return (pooled * self.head.weight).sum(-1) + self.head.bias
@@ -133,15 +187,15 @@ class Classifier(nn.Module):
     def forward(
         self,
         hu: Num[Tensor, "b d h w"] | None = None,
-        features: Float[Tensor, "b d width"] | None = None,
-        mask: Bool[Tensor, "b d"] | None = None,
+        features: Float[Tensor, "b rows width"] | None = None,
+        mask: Bool[Tensor, "b rows"] | None = None,
     ) -> Float[Tensor, "b findings"]:
         """Logits from HU, or from features that ``embed`` gave earlier.
 
         Args:
             hu: (volumes, slices, rows, columns), slices from feet to head.
             features: instead of ``hu``.
-            mask: True for slices that count; from HU it is ``slice_mask(hu)`` unless given.
+            mask: True for rows that count; from HU it is ``shown(hu)`` unless given.
 
         Raises:
             ConfigError: neither or both of ``hu`` and ``features`` are given.
@@ -149,6 +203,6 @@ class Classifier(nn.Module):
         if (hu is None) == (features is None):
             raise ConfigError("give the classifier either hu or features")
         if hu is not None:
-            features, mask = self.embed(hu), slice_mask(hu) if mask is None else mask
+            features, mask = self.embed(hu), self.shown(hu) if mask is None else mask
         assert features is not None
         return self.classify(features, mask)

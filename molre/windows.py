@@ -1,18 +1,24 @@
 """HU to network input: CT windows as image channels, on whatever device the voxels are on.
 
-Training, embedding and serving all call ``to_images``, so that a network never sees a study prepared in two ways.
+Training, embedding and serving all call the same two functions, so that a network never sees a study prepared in two
+ways: ``to_images`` for networks that read slices, ``to_volumes`` for those that read volumes.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
+import numpy as np
 import torch
-from jaxtyping import Float, Num
+from jaxtyping import Bool, Float, Num
 from torch import Tensor
 from torch.nn import functional
 
 from molre.errors import ConfigError
+from molre.resampling import line_weights
+
+Interpolation = Literal["bilinear", "bicubic"]
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 """Channel means that DINOv3's ImageNet-style preprocessing subtracts."""
@@ -30,6 +36,7 @@ class Windows:
         mean: subtracted from each channel once it is scaled to [0, 1].
         std: what each channel is then divided by.
         quantise: round each channel to the 256 levels of an 8-bit image first, as a network was trained with.
+        whole_range: a last channel holds the volume scaled from its lowest to its highest voxel.
     """
 
     name: str
@@ -37,9 +44,15 @@ class Windows:
     mean: tuple[float, ...]
     std: tuple[float, ...]
     quantise: bool = False
+    whole_range: bool = False
+
+    @property
+    def channels(self) -> int:
+        """Channels of the network's input."""
+        return len(self.centre_width) + self.whole_range
 
     def __post_init__(self) -> None:
-        if not len(self.centre_width) == len(self.mean) == len(self.std) or not self.centre_width:
+        if not self.channels == len(self.mean) == len(self.std) or not self.centre_width:
             raise ConfigError(f"windows {self.name!r} need one window, mean and std a channel")
         if any(width <= 0 for _, width in self.centre_width):
             raise ConfigError(f"windows {self.name!r} have a width of 0 HU or less")
@@ -69,8 +82,8 @@ MEDSIGLIP = Windows(
 
 
 def to_images(
-    hu: Num[Tensor, "b d h w"], windows: Windows, image_px: int
-) -> Float[Tensor, "b d {len(windows.centre_width)} {image_px} {image_px}"]:
+    hu: Num[Tensor, "b d h w"], windows: Windows, image_px: int, interpolation: Interpolation = "bilinear"
+) -> Float[Tensor, "b d {windows.channels} {image_px} {image_px}"]:
     """Slices as normalised images, one channel a window, on the device of ``hu``.
 
     Windows are applied before resizing, as an 8-bit viewer or the published preprocessing of MedSigLIP does it.
@@ -78,27 +91,106 @@ def to_images(
     Args:
         hu: (volumes, slices, rows, columns) in HU, of any numeric type.
         windows: the windows and normalisation.
-        image_px: side of the square image; rows and columns are resized to it, bilinear, only where they differ.
+        image_px: side of the square image; rows and columns are resized to it only where they differ.
+        interpolation: of the resizing; averaged over what a pixel covers where slices shrink.
     """
-    scaled = torch.stack([_window(hu, centre, width) for centre, width in windows.centre_width], dim=2)
+    scaled = windowed(hu, windows, dim=2)
     if windows.quantise:
         scaled = (scaled * 255).round() / 255
-    resized = _resize(scaled, image_px)
-    mean = torch.tensor(windows.mean, device=hu.device)[:, None, None]
-    std = torch.tensor(windows.std, device=hu.device)[:, None, None]
-    return (resized - mean) / std
+    return _normalised(_resize(scaled, image_px, interpolation), windows, (1, 1))
 
 
-def _window(hu: Num[Tensor, "b d h w"], centre: float, width: float) -> Float[Tensor, "b d h w"]:
+def to_volumes(
+    hu: Num[Tensor, "b d h w"],
+    windows: Windows,
+    spacing_mm: tuple[float, float, float],
+    shape: tuple[int, int, int],
+    wanted_mm: tuple[float, float, float],
+    padding: float = 0.0,
+) -> Float[Tensor, "b {windows.channels} {shape[0]} {shape[1]} {shape[2]}"]:
+    """Volumes on another grid about the same centre, one channel a window, on the device of ``hu``.
+
+    HU are resampled first and windowed then, as 3D pipelines such as MONAI's do it: linear where the wanted voxels
+    are finer, averaged over a voxel where they are coarser, by the same weights as ingestion (``line_weights``).
+
+    Args:
+        hu: (volumes, slices, rows, columns) in HU, of any numeric type.
+        windows: the windows and normalisation.
+        spacing_mm: of ``hu`` along (z, y, x).
+        shape: voxels wanted along (z, y, x).
+        wanted_mm: their spacing.
+        padding: value, after normalisation, of voxels beyond the field of ``hu``.
+    """
+    moved = hu.float()
+    inside = torch.ones((), device=hu.device)
+    for axis, (step, count, wanted) in enumerate(zip(spacing_mm, shape, wanted_mm, strict=True)):
+        weights = _line(hu.shape[axis + 1], step, count, wanted).to(hu.device)
+        covered = weights.sum(1) > COVERED
+        # Weights that are missing at the rim of the field belong to its outermost voxels, not to 0 HU.
+        weights = weights / weights.sum(1, keepdim=True).clamp_min(COVERED)
+        moved = torch.movedim(torch.movedim(moved, axis + 1, -1) @ weights.T, -1, axis + 1)
+        inside = inside[..., None] * covered.float()
+    images = _normalised(windowed(moved, windows, dim=1, within=inside > 0), windows, (1, 1, 1))
+    return images.masked_fill(inside == 0, padding)
+
+
+COVERED = 0.5
+"""Share of a wanted voxel that must lie in the field for it to be tissue and not padding."""
+
+
+def _line(count: int, step_mm: float, wanted: int, wanted_mm: float) -> Float[Tensor, "m n"]:
+    """Weights from one line of voxels to another about the same middle."""
+    source, target = (step * (np.arange(n) - (n - 1) / 2) for n, step in ((count, step_mm), (wanted, wanted_mm)))
+    return torch.from_numpy(line_weights(source, target, wanted_mm).toarray())
+
+
+def windowed(
+    hu: Num[Tensor, "b *g"], windows: Windows, dim: int, within: Bool[Tensor, "*s"] | None = None
+) -> Float[Tensor, "..."]:
+    """HU in [0, 1], one channel a window, stacked along a new dimension.
+
+    Args:
+        hu: of any numeric type; volumes come first.
+        windows: which.
+        dim: where the channels go.
+        within: voxels that the range of a volume is taken over; all by default.
+    """
+    scaled = [_window(hu, centre, width) for centre, width in windows.centre_width]
+    if windows.whole_range:
+        scaled.append(_ranged(hu.float(), within))
+    return torch.stack(scaled, dim=dim)
+
+
+def _window(hu: Num[Tensor, "*g"], centre: float, width: float) -> Float[Tensor, "*g"]:
     return ((hu.float() - (centre - width / 2)) / width).clamp(0, 1)
 
 
-def _resize(images: Float[Tensor, "b d c h w"], image_px: int) -> Float[Tensor, "b d c p p"]:
+def _ranged(hu: Float[Tensor, "b *g"], within: Bool[Tensor, "*s"] | None) -> Float[Tensor, "b *g"]:
+    """Each volume scaled from its lowest to its highest voxel."""
+    beyond = torch.zeros((), dtype=torch.bool, device=hu.device) if within is None else ~within
+    low, high = (
+        hu.masked_fill(beyond, torch.inf).flatten(1).amin(1),
+        hu.masked_fill(beyond, -torch.inf).flatten(1).amax(1),
+    )
+    each = (-1, *(1,) * (hu.ndim - 1))
+    return ((hu - low.view(each)) / (high - low).clamp_min(1).view(each)).clamp(0, 1)
+
+
+def _normalised(images: Float[Tensor, "..."], windows: Windows, ones: tuple[int, ...]) -> Float[Tensor, "..."]:
+    mean, std = (torch.tensor(value, device=images.device).view(-1, *ones) for value in (windows.mean, windows.std))
+    return (images - mean) / std
+
+
+def _resize(
+    images: Float[Tensor, "b d c h w"], image_px: int, interpolation: Interpolation
+) -> Float[Tensor, "b d c p p"]:
     *lead, rows, columns = images.shape
     if (rows, columns) == (image_px, image_px):
         return images
     # Without antialias a shrunken slice would keep one row in n and drop thin bleeds with the others.
     shrinks = rows > image_px or columns > image_px
     flat = images.flatten(0, 1)
-    flat = functional.interpolate(flat, (image_px, image_px), mode="bilinear", align_corners=False, antialias=shrinks)
+    flat = functional.interpolate(
+        flat, (image_px, image_px), mode=interpolation, align_corners=False, antialias=shrinks
+    )
     return flat.reshape(*lead, image_px, image_px)

@@ -1,7 +1,20 @@
-"""The networks that turn slices into features: a registry, and one file a model family."""
+"""The networks that turn slices or volumes into features: a registry, and one file a model family."""
 
-from molre.backbones.backbone import Backbone, BackboneSpec
-from molre.backbones.registry import BACKBONES, build, register, spec_named
+from molre.backbones.backbone import Backbone, BackboneSpec, StateDict
+from molre.backbones.inputs import SliceInput, VolumeInput
+from molre.backbones.registry import BACKBONES, build, outline, register, spec_named
 from molre.backbones.weights import fingerprint
 
-__all__ = ["BACKBONES", "Backbone", "BackboneSpec", "build", "fingerprint", "register", "spec_named"]
+__all__ = [
+    "BACKBONES",
+    "Backbone",
+    "BackboneSpec",
+    "SliceInput",
+    "StateDict",
+    "VolumeInput",
+    "build",
+    "fingerprint",
+    "outline",
+    "register",
+    "spec_named",
+]

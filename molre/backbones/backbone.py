@@ -1,8 +1,8 @@
-"""What every backbone is: a network from images to one feature vector each, and the facts a user asks about it."""
+"""What every backbone is: a network from slices or volumes to one feature vector each, and the facts about it."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -10,12 +10,19 @@ from typing import Any
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from molre.backbones.inputs import SliceInput, VolumeInput
 from molre.errors import ConfigError
 from molre.windows import Windows
 
+StateDict = Mapping[str, Tensor]
+"""Tensors by name; those of a file are read only when they are asked for."""
+
 
 class Backbone(nn.Module):
-    """A network from images to features.
+    """A network from images to features; a family of networks is a subclass.
+
+    A family's constructor takes the registry entry and builds the network from it with random weights. It makes no
+    tensor by itself that is not a parameter or a buffer, so that it can be built without memory.
 
     Attributes:
         spec: its registry entry.
@@ -32,8 +39,31 @@ class Backbone(nn.Module):
         self.spec = spec
         self.provenance: dict[str, Any] = {}
 
-    def forward(self, images: Float[Tensor, "n c p p"]) -> Float[Tensor, "n width"]:
-        """One feature vector an image."""
+    def forward(self, images: Float[Tensor, "n c *grid"]) -> Float[Tensor, "n width"]:
+        """One feature vector an image: of a slice in 2D, of a volume in 3D."""
+        raise NotImplementedError
+
+    def translated(self, state: StateDict) -> tuple[dict[str, Tensor], list[str]]:
+        """A published checkpoint in the backbone's own names.
+
+        Args:
+            state: as it is in the file.
+
+        Returns:
+            The tensors under the names of ``state_dict()``, unknown ones as they are; and the names of those that are
+            known to be no part of this network, such as a text tower's.
+        """
+        return dict(state), []
+
+    @classmethod
+    def from_remote_code(cls, spec: BackboneSpec, source: str, revision: str | None) -> Backbone:
+        """A backbone whose architecture is published as code beside its weights; that code is run.
+
+        Args:
+            spec: its registry entry.
+            source: folder or hub id.
+            revision: commit of the hub's repository; None for a folder.
+        """
         raise NotImplementedError
 
 
@@ -43,42 +73,53 @@ class BackboneSpec:
 
     Attributes:
         name: what ``--backbone`` takes.
-        make: the family's builder: (spec, weights, seed) to a backbone with its weights and provenance set.
-        dims: 2 where it reads slices, 3 where it reads volumes.
+        title: what it is, in a few words.
+        family: the class that builds it.
         width: length of its feature vector.
-        image_px: side of the square image it reads.
-        patch_px: side of one token's patch.
-        parameters: how many it has; checked when it is built, and what an adapter's budget is a fraction of.
+        input: what it wants to be fed.
         windows: how HU become its input.
+        parameters: how many it has, and what an adapter's budget is a fraction of; checked when it is built. None where
+            the architecture is known only to remote code.
+        published: the count that its authors state, exact or rounded as they print it.
+        count_source: where that count stands, and what any difference is.
+        forward_mib: memory that one slice (2D) or volume (3D) takes in a frozen forward pass, in MiB beyond the
+            weights, in 32-bit floats; measured.
         licence: of the published weights.
         access: what a user has to do to get them.
         hub_id: where they are published, if on the Hugging Face hub.
         revision: the commit of that repository whose weights are loaded.
+        hub_file: the one file of it that holds them, where it is not in transformers format.
+        tower: what the names of its tensors start with where the file holds more than the network.
+        remote_code: its architecture is code that comes with the weights, run only when the user says so.
         packaged: file with weights that come with molre.
-        settings: what the family's builder needs besides.
+        settings: what the family's constructor needs besides.
     """
 
     name: str
-    make: Callable[[BackboneSpec, str | None, int], Backbone]
-    dims: int = 2
+    title: str
+    family: type[Backbone]
     width: int
-    image_px: int
-    patch_px: int
-    parameters: int
+    input: SliceInput | VolumeInput
     windows: Windows
+    parameters: int | None
+    published: str
+    count_source: str
+    forward_mib: float
     licence: str
     access: str
     hub_id: str | None = None
     revision: str | None = None
+    hub_file: str | None = None
+    tower: str = ""
+    remote_code: bool = False
     packaged: Path | None = None
     settings: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        if self.dims not in (2, 3):
-            raise ConfigError(f"backbone {self.name!r} has dims={self.dims}: it must be 2 or 3")
-        if self.image_px % self.patch_px:
-            raise ConfigError(
-                f"backbone {self.name!r}: {self.image_px} px are no whole number of {self.patch_px} px patches"
-            )
-        if self.hub_id and not self.revision:
-            raise ConfigError(f"backbone {self.name!r} names {self.hub_id} without pinning its revision")
+        if self.parameters is None and not self.remote_code:
+            raise ConfigError(f"backbone {self.name!r} states no number of parameters")
+
+    @property
+    def dims(self) -> int:
+        """2 where it reads slices, 3 where it reads volumes."""
+        return 2 if isinstance(self.input, SliceInput) else 3

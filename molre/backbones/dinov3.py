@@ -5,15 +5,13 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
-import torch
 from jaxtyping import Float
-from torch import Tensor, nn
+from torch import Tensor
 from transformers import DINOv3ViTConfig, DINOv3ViTModel
 
-from molre.backbones import weights as stored
-from molre.backbones.backbone import Backbone, BackboneSpec
+from molre.backbones.backbone import Backbone, BackboneSpec, StateDict
+from molre.backbones.inputs import SliceInput
 from molre.windows import CT_RGB
 
 REGISTERS = 4
@@ -31,9 +29,9 @@ class DinoV3(Backbone):
 
     idle = frozenset({"vit.embeddings.mask_token"})  # only DINOv3's own pre-training masks patches
 
-    def __init__(self, spec: BackboneSpec, vit: nn.Module) -> None:
+    def __init__(self, spec: BackboneSpec) -> None:
         super().__init__(spec)
-        self.vit = vit
+        self.vit = DINOv3ViTModel(configuration(spec))
         self.readout: str = spec.settings["readout"]
         last = spec.settings["layers"] - 1
         self.sites = {
@@ -46,26 +44,28 @@ class DinoV3(Backbone):
         tokens = self.vit(pixel_values=images).last_hidden_state
         return tokens[:, 0] if self.readout == "cls" else tokens[:, PREFIX:].mean(1)
 
+    def translated(self, state: StateDict) -> tuple[dict[str, Tensor], list[str]]:
+        """Names as the installed transformers has them.
 
-def make(spec: BackboneSpec, weights: str | None, seed: int) -> DinoV3:
-    """Build a DINOv3 of the registry; see ``molre.backbones.build``."""
-    if weights is None and spec.packaged is not None and spec.packaged.exists():
-        return _from_path(spec, spec.packaged, {"source": "packaged", "description": "phantom-pretrained, packaged"})
-    if weights is None or weights == "random":
-        return _random(spec, seed)
-    path = stored.local(weights)
-    if path is None:
-        return _from_hub(spec, weights)
-    told = {"source": "local", "description": f"local weights {path.name}", "path": str(path.resolve())}
-    return _from_path(spec, path, told)
+        Taken are transformers' own layouts, whose releases differ in ``layer.N`` and ``model.layer.N``, and that of
+        Meta's own checkpoints.
+        """
+        left_out = [key for key in state if key.endswith("bias_mask") or key.startswith("rope_embed.")]
+        plain = {key: state[key] for key in state if key not in left_out}
+        if any(key.startswith("blocks.") for key in plain):
+            plain = _from_original(plain)
+        nested = any(key.startswith("vit.model.layer.") for key in self.state_dict())
+        layers = "model.layer." if nested else "layer."
+        return {f"vit.{_LAYERS.sub(layers, key)}": value for key, value in plain.items()}, left_out
 
 
 def configuration(spec: BackboneSpec) -> DINOv3ViTConfig:
     """The transformers configuration of a registry entry."""
     settings = spec.settings
+    assert isinstance(spec.input, SliceInput)
     return DINOv3ViTConfig(
-        patch_size=spec.patch_px,
-        image_size=spec.image_px,
+        patch_size=spec.input.patch_px,
+        image_size=spec.input.image_px,
         hidden_size=settings["hidden"],
         num_hidden_layers=settings["layers"],
         num_attention_heads=settings["heads"],
@@ -76,45 +76,6 @@ def configuration(spec: BackboneSpec) -> DINOv3ViTConfig:
         # transformers would stretch positions at random in training mode; features must not depend on the mode.
         pos_embed_rescale=None,
     )
-
-
-def _empty(spec: BackboneSpec) -> DINOv3ViTModel:
-    """The network with shapes and no memory; only what is not in a checkpoint, the rotary frequencies, has values."""
-    with torch.device("meta"):
-        vit = DINOv3ViTModel(configuration(spec))
-    vit.rope_embeddings.to_empty(device="cpu")
-    vit._init_weights(vit.rope_embeddings)
-    return vit
-
-
-def _random(spec: BackboneSpec, seed: int) -> DinoV3:
-    vit = _empty(spec).to_empty(device="cpu")
-    with torch.random.fork_rng(devices=[]):
-        torch.default_generator.manual_seed(seed)
-        for module in vit.modules():
-            vit._init_weights(module)
-    return _finished(spec, vit, {"source": "random", "description": f"random, seed {seed}", "seed": seed})
-
-
-def _from_path(spec: BackboneSpec, path: Path, provenance: dict[str, Any]) -> DinoV3:
-    vit = _empty(spec)
-    stored.load_strictly(vit, _renamed(stored.read(path), vit), f"{path} for {spec.name}")
-    provenance["sha256"] = stored.sha256_of_files(stored.files_of(path))
-    return _finished(spec, vit, provenance)
-
-
-def _renamed(state: stored.StateDict, vit: nn.Module) -> stored.StateDict:
-    """Keys as the installed transformers has them.
-
-    Taken are transformers' own layouts, whose releases differ in ``layer.N`` and ``model.layer.N``; the same under
-    ``vit.``, as molre saves a fine-tuned backbone; and that of Meta's own checkpoints.
-    """
-    plain = {key.removeprefix("vit."): value for key, value in state.items()}
-    if any(key.startswith("blocks.") for key in plain):
-        plain = _from_original(plain)
-    plain = {re.sub(r"^model\.(?=layer\.)", "", key): value for key, value in plain.items()}
-    nested = any(key.startswith("model.layer.") for key in vit.state_dict())
-    return {f"model.{key}" if nested and key.startswith("layer.") else key: value for key, value in plain.items()}
 
 
 _ORIGINAL = (
@@ -130,12 +91,13 @@ _ORIGINAL = (
 """Names in github.com/facebookresearch/dinov3 and what transformers calls the same tensors."""
 
 
-def _from_original(state: stored.StateDict) -> stored.StateDict:
+_LAYERS = re.compile(r"^(model\.)?layer\.")
+
+
+def _from_original(state: StateDict) -> dict[str, Tensor]:
     """Meta's layout in transformers' names: q, k and v apart; the key bias, which Meta masks to zero, left out."""
-    renamed: stored.StateDict = {}
+    renamed: dict[str, Tensor] = {}
     for name, value in state.items():
-        if name.endswith("bias_mask") or name.startswith("rope_embed."):
-            continue
         key = name
         for old, new in _ORIGINAL:
             key = re.sub(old, new, key)
@@ -148,60 +110,52 @@ def _from_original(state: stored.StateDict) -> stored.StateDict:
     return renamed
 
 
-def _from_hub(spec: BackboneSpec, hub_id: str) -> DinoV3:
-    name, _, chosen = hub_id.partition("@")
-    folder = stored.fetch(name, chosen or (spec.revision if name == spec.hub_id else None) or "main", spec.access)
-    commit = folder.name  # the cache names a snapshot by its commit, which does not move as a branch does
-    told = {"source": "hub", "description": f"{name}@{commit}", "hub_id": name, "revision": commit}
-    return _from_path(spec, folder, told)
-
-
-def _finished(spec: BackboneSpec, vit: nn.Module, provenance: dict[str, Any]) -> DinoV3:
-    backbone = DinoV3(spec, vit)
-    backbone.provenance = provenance
-    return backbone
-
-
 VIT_B16 = BackboneSpec(
     name="dinov3-vitb16",
-    make=make,
+    title="DINOv3 ViT-B/16, natural images; the paper's DINOv3-Base",
+    family=DinoV3,
     width=768,
-    image_px=224,
-    patch_px=16,
-    parameters=85_660_416,
+    input=SliceInput(image_px=224, patch_px=16),
     windows=CT_RGB,
+    parameters=85_660_416,
+    published="86M",
+    count_source="DINOv3 model card (arXiv 2508.10104, table 1), rounded",
+    forward_mib=12.0,
     licence="DINOv3 License (Meta); see https://ai.meta.com/resources/models-and-libraries/dinov3-license/",
     access="gated on the Hugging Face hub: accept the DINOv3 License there, then log in with a token",
     hub_id="facebook/dinov3-vitb16-pretrain-lvd1689m",
     revision="5931719e67bbdb9737e363e781fb0c67687896bc",
     settings={"hidden": 768, "layers": 12, "heads": 12, "mlp": 3072, "readout": "cls"},
 )
-"""DINOv3 ViT-B/16, the paper's DINOv3-Base."""
 
 VIT_L16 = replace(
     VIT_B16,
     name="dinov3-vitl16",
+    title="DINOv3 ViT-L/16, natural images; the paper's DINOv3-Large",
     width=1024,
     parameters=303_129_600,
+    published="300M",
+    forward_mib=16.0,
     hub_id="facebook/dinov3-vitl16-pretrain-lvd1689m",
     revision="ea8dc2863c51be0a264bab82070e3e8836b02d51",
     settings={"hidden": 1024, "layers": 24, "heads": 16, "mlp": 4096, "readout": "cls"},
 )
-"""DINOv3 ViT-L/16, the paper's DINOv3-Large."""
 
 TINY = BackboneSpec(
     name="dinov3-tiny",
-    make=make,
+    title="DINOv3's architecture, small enough for two CPU cores; the demo's",
+    family=DinoV3,
     width=192,
-    image_px=112,
-    patch_px=16,
-    parameters=2_819_520,
+    input=SliceInput(image_px=112, patch_px=16),
     windows=CT_RGB,
+    parameters=2_819_520,
+    published="2.8M",
+    count_source="this project's own network",
+    forward_mib=1.0,
     licence="Apache-2.0",
     access="comes with molre",
     packaged=Path(__file__).parent / "weights" / "dinov3-tiny.safetensors",
     settings={"hidden": 192, "layers": 6, "heads": 3, "mlp": 768, "readout": "patches"},
 )
-"""The same architecture, small enough for two CPU cores, so that every step of molre runs without a download."""
 
 SPECS = (TINY, VIT_B16, VIT_L16)

@@ -56,7 +56,9 @@ class Solids:
     def plate(self, corner: Point, along: Point, across: Point, half_mm: Number) -> None:
         """Add a flat plate with a corner at ``corner``, two edges from there, and rounded rims."""
         ends = np.array([np.array(corner) + i * np.array(along) + j * np.array(across) for i in (0, 1) for j in (0, 1)])
-        self._put(ends.min(0).tolist(), ends.max(0).tolist(), lambda at: _plate(at, corner, along, across, half_mm), cut=False)
+        self._put(
+            ends.min(0).tolist(), ends.max(0).tolist(), lambda at: _plate(at, corner, along, across, half_mm), cut=False
+        )
 
     def _put(self, low: Sequence[Number], high: Sequence[Number], distance: Callable[..., Field], cut: bool) -> None:
         put = self.cut if cut else self.add
