@@ -89,7 +89,7 @@ def _trained_with_every_adapter(name: str) -> bool:
 
 
 def _size(classifier: Classifier) -> int:
-    return classifier.backbone.spec.parameters
+    return classifier.backbone.parameter_count
 
 
 def _open(classifier: Classifier, *, whole: bool) -> None:
