@@ -193,6 +193,6 @@ def test_features_cut_short_are_finished_and_only_what_is_missing(ray_cluster, s
     assert embed(config).uri == str(folder)
     assert (folder / "features-00000.arrow").stat().st_mtime_ns == kept
     for one, other in zip(
-        Features.open(features).read(np.arange(48)), Features.open(folder).read(np.arange(48)), strict=True
+        Features.open(features).read(np.arange(48)), Features.open(str(folder)).read(np.arange(48)), strict=True
     ):
         np.testing.assert_allclose(one, other, atol=1e-5)
