@@ -26,6 +26,10 @@ class WeightsError(MolreError):
     """A checkpoint cannot be found, read, or matched to its backbone."""
 
 
+class TrainingError(MolreError):
+    """A training run cannot go on, though its settings were right."""
+
+
 class BundleError(MolreError):
     """A bundle is absent, incomplete, or does not fit the backbone it names."""
 

@@ -21,9 +21,9 @@ from molre.errors import ConfigError
 from molre.location import Location, home, place
 from molre.store import Store
 from molre.training.config import TrainConfig
-from molre.training.loop import SCORE
 from molre.training.run import fit
 from molre.training.trainee import make
+from molre.training.validation import SCORE
 from molre.volume import Grid
 
 RUN = "search"

@@ -1,21 +1,42 @@
-"""A checkpoint: what is trained, the optimiser's moments, and the place in the order of studies.
+"""A checkpoint: what is trained, the optimiser's moments, the place in the order of studies, and what was seen so far.
 
 Everything is gathered from its shards and saved once, under the names the classifier uses, so that a checkpoint is
-independent of the number of workers and of the ZeRO stage. No pickle.
+independent of the number of workers and of the ZeRO stage. ``checkpoint.json`` comes last and names the SHA-256 of
+every other file: a folder without it, or with another file than it names, is no checkpoint. No pickle.
 """
 
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import json
-from dataclasses import dataclass
+import uuid
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
-from safetensors.torch import load_file, save_file
+import numpy as np
+import torch
+from jaxtyping import Float32
+from safetensors import SafetensorError
+from safetensors.numpy import load as load_arrays
+from safetensors.torch import load, save
 from torch import Tensor
+
+from molre.errors import StoreError
+from molre.location import Location
 
 MOMENTS = ("exp_avg", "exp_avg_sq")
 """The state that AdamW keeps of each parameter."""
+
+MANIFEST = "checkpoint.json"
+TRAINED, OPTIMIZER, HISTORY = "trained.safetensors", "optimizer.safetensors", "history.safetensors"
+PREFIX = "step-"
+"""What the folders of checkpoints are called, with the number of optimiser steps taken."""
+
+
+class DamagedCheckpoint(StoreError):
+    """A folder is no whole checkpoint."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -26,13 +47,23 @@ class Progress:
         epoch: epoch to go on with.
         step: step within it to go on with.
         taken: optimiser steps taken so far.
-        score: mean validation AUC when this was written.
+        seen: studies seen so far, over all workers.
+        order: SHA-256 over the rows of every step so far, in order: equal only for the same sequence of batches.
+        score: mean validation AUC when this was written, or when it was last taken.
+        best: highest score so far.
+        waited: validations since then.
+        stopped: whether the run ended early.
     """
 
     epoch: int = 0
     step: int = 0
     taken: int = 0
+    seen: int = 0
+    order: str = ""
     score: float = 0.0
+    best: float = 0.0
+    waited: int = 0
+    stopped: bool = False
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -43,30 +74,121 @@ class Checkpoint:
         progress: where the run is.
         parameters: trained values by name.
         moments: by name of the parameter, then of the moment.
+        losses: mean loss of every step so far.
+        validations: figures of every validation so far, as JSON values.
+        logits: of the validation split in the order of the store, where this checkpoint was validated.
     """
 
     progress: Progress
     parameters: dict[str, Tensor]
     moments: dict[str, dict[str, Tensor]]
+    losses: Float32[np.ndarray, "taken"] = field(default_factory=lambda: np.zeros(0, np.float32))
+    validations: list[dict[str, Any]] = field(default_factory=list)
+    logits: Float32[np.ndarray, "rows findings"] | None = None
+
+
+def folder_name(taken: int) -> str:
+    """A name that no other checkpoint has: one of the same step may be there, damaged."""
+    return f"{PREFIX}{taken:08d}-{uuid.uuid4().hex[:8]}"
 
 
 def write(folder: Path, checkpoint: Checkpoint) -> None:
-    """Write the three files of a checkpoint."""
-    trained = {name: tensor.contiguous() for name, tensor in checkpoint.parameters.items()}
-    save_file(trained, folder / "trained.safetensors")
+    """Write a checkpoint's files into a local folder, the one that makes it whole last."""
     flat = {f"{key}:{name}": tensor for name, state in checkpoint.moments.items() for key, tensor in state.items()}
-    save_file({name: tensor.contiguous() for name, tensor in flat.items()}, folder / "optimizer.safetensors")
-    (folder / "progress.json").write_text(json.dumps(dataclasses.asdict(checkpoint.progress)))
+    arrays = {"losses": checkpoint.losses}
+    if checkpoint.logits is not None:
+        arrays["logits"] = checkpoint.logits
+    files = {
+        TRAINED: save(_contiguous(checkpoint.parameters)),
+        OPTIMIZER: save(_contiguous(flat)),
+        HISTORY: save({name: _tensor(value) for name, value in arrays.items()}),
+    }
+    for name, content in files.items():
+        (folder / name).write_bytes(content)
+    manifest = {
+        "progress": dataclasses.asdict(checkpoint.progress),
+        "validations": checkpoint.validations,
+        "validated": checkpoint.logits is not None,
+        "files": {name: hashlib.sha256(content).hexdigest() for name, content in files.items()},
+    }
+    (folder / MANIFEST).write_text(json.dumps(manifest, indent=2))
 
 
-def read(folder: Path) -> Checkpoint:
-    """Read what ``write`` wrote."""
-    moments: dict[str, dict[str, Tensor]] = {}
-    for name, tensor in load_file(folder / "optimizer.safetensors").items():
-        key, _, parameter = name.partition(":")
-        moments.setdefault(parameter, {})[key] = tensor
-    return Checkpoint(
-        progress=Progress(**json.loads((folder / "progress.json").read_text())),
-        parameters=load_file(folder / "trained.safetensors"),
-        moments=moments,
-    )
+def _contiguous(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    return {name: tensor.contiguous() for name, tensor in tensors.items()}
+
+
+def _tensor(values: np.ndarray) -> Tensor:
+    return torch.from_numpy(np.ascontiguousarray(values))
+
+
+def read(folder: Location) -> Checkpoint:
+    """Read what ``write`` wrote, from wherever it was put.
+
+    Raises:
+        DamagedCheckpoint: the folder is not whole.
+    """
+    try:
+        manifest = json.loads((folder / MANIFEST).read_bytes())
+        files = {name: (folder / name).read_bytes() for name in manifest["files"]}
+        for name, content in files.items():
+            if hashlib.sha256(content).hexdigest() != manifest["files"][name]:
+                raise DamagedCheckpoint(f"{name} of the checkpoint {folder} is not what {MANIFEST} says")
+        moments: dict[str, dict[str, Tensor]] = {}
+        for name, tensor in load(files[OPTIMIZER]).items():
+            key, _, parameter = name.partition(":")
+            moments.setdefault(parameter, {})[key] = tensor
+        history = load_arrays(files[HISTORY])
+        return Checkpoint(
+            progress=Progress(**manifest["progress"]),
+            parameters=load(files[TRAINED]),
+            moments=moments,
+            losses=history["losses"],
+            validations=manifest["validations"],
+            logits=history.get("logits"),
+        )
+    except (FileNotFoundError, ValueError, KeyError, TypeError, SafetensorError) as fault:
+        raise DamagedCheckpoint(f"the checkpoint {folder} is incomplete ({type(fault).__name__})") from fault
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Found:
+    """A whole checkpoint of a run, without its tensors.
+
+    Attributes:
+        place: its folder.
+        progress: where the run was.
+        validated: whether it holds the validation split's logits.
+    """
+
+    place: Location
+    progress: Progress
+    validated: bool
+
+
+def whole(run: Location) -> list[Found]:
+    """The checkpoints of a run that have all their files, the furthest last; damage within a file shows in ``read``."""
+    found = []
+    for name in run.names():
+        if not name.startswith(PREFIX):
+            continue
+        try:
+            manifest = json.loads((run / name / MANIFEST).read_bytes())
+            progress = Progress(**manifest["progress"])
+        except (FileNotFoundError, ValueError, KeyError, TypeError):
+            continue
+        found.append(Found(place=run / name, progress=progress, validated=bool(manifest["validated"])))
+    return sorted(found, key=lambda each: each.progress.taken)
+
+
+def newest(run: Location) -> tuple[Found | None, list[str]]:
+    """The furthest checkpoint that can be read, and a sentence for each further one that is damaged."""
+    damaged: list[str] = []
+    for each in reversed(whole(run)):
+        try:
+            read(each.place)
+        except DamagedCheckpoint as fault:
+            damaged.append(str(fault))
+        else:
+            return each, damaged
+    return None, damaged

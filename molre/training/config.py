@@ -81,6 +81,14 @@ class TrainConfig:
     """Checkpoint within an epoch every so many steps; 0 for the end of each epoch only."""
     checkpoint_every_epochs: int = 5
     """Validate and checkpoint every so many epochs, and after the last."""
+    check_every_steps: int = 20
+    """Gather losses, look for a loss that is no number and for a node about to be taken away every so many steps."""
+    tell_every_s: float = 10.0
+    """Seconds between two lines of progress."""
+    min_positives: int = 5
+    """Positives and negatives that a finding needs in the validation split to count in its mean AUC."""
+    patience: int = 0
+    """Stop after so many validations without a better mean AUC; 0 for never."""
     max_failures: int = 2
     """How often a run is taken up again from its last checkpoint after a worker died."""
     seed: int = 0

@@ -6,7 +6,6 @@ from collections.abc import Iterable
 from typing import Any
 
 import deepspeed
-import numpy as np
 import torch
 from deepspeed.utils import (
     safe_get_full_fp32_param,
@@ -17,7 +16,7 @@ from deepspeed.utils import (
 from jaxtyping import Float
 from torch import Tensor
 
-from molre.training.checkpoint import MOMENTS, Checkpoint, Progress
+from molre.training.checkpoint import MOMENTS
 from molre.training.config import TrainConfig
 from molre.training.examples import Batch
 from molre.training.loss import focal_sum
@@ -73,7 +72,9 @@ class Engine:
             batch = Batch(labels=batch.labels, features=batch.features.to(self.dtype), mask=batch.mask)
         return self.engine(batch).float()
 
-    def step(self, parts: Iterable[Batch], known: int, rate: float, weights: Float[Tensor, "2 findings"]) -> float:
+    def step(
+        self, parts: Iterable[Batch], known: int, rate: float, weights: Float[Tensor, "2 findings"]
+    ) -> Float[Tensor, ""]:
         """One optimiser step.
 
         Args:
@@ -83,32 +84,32 @@ class Engine:
             weights: of the classes.
 
         Returns:
-            This worker's part of the batch's mean loss.
+            This worker's part of the batch's mean loss, on the device: reading it would wait for the step.
         """
         for group in self.optimizer.param_groups:
             group["lr"] = rate
-        total = 0.0
+        total = torch.zeros((), device=self.device)
         # DeepSpeed averages gradients over workers and parts, while the loss is a mean over the batch's known labels.
         scale = self.world * self.config.accumulation / max(1, known)
         for part in parts:
             loss = focal_sum(self.logits(part), part.labels, weights, self.config.gamma)
             self.engine.backward(loss * scale)
             self.engine.step()
-            total += float(loss.detach()) / max(1, known)
+            total += loss.detach() / max(1, known)
         return total
 
-    def state(self, progress: Progress) -> Checkpoint:
-        """The whole state, gathered; every worker calls it and gets it."""
+    def state(self) -> tuple[dict[str, Tensor], dict[str, dict[str, Tensor]]]:
+        """Trained values and the optimiser's moments, gathered; every worker calls it and gets it."""
         parameters, moments = {}, {}
         for name, parameter in self.trainee.trained.items():
             parameters[name] = self._value(parameter)
             moments[name] = {key: self._moment(parameter, key) for key in MOMENTS}
-        return Checkpoint(progress=progress, parameters=parameters, moments=moments)
+        return parameters, moments
 
-    def load(self, checkpoint: Checkpoint) -> None:
-        """Take up a state, on every worker."""
+    def load(self, parameters: dict[str, Tensor], moments: dict[str, dict[str, Tensor]], taken: int) -> None:
+        """Take up a state after ``taken`` steps, on every worker."""
         for name, parameter in self.trainee.trained.items():
-            self._set(parameter, checkpoint.parameters[name], checkpoint.moments[name], checkpoint.progress.taken)
+            self._set(parameter, parameters[name], moments[name], taken)
 
     def _value(self, parameter: torch.nn.Parameter) -> Tensor:
         value = safe_get_full_fp32_param(parameter) if self._sharded else parameter
@@ -140,8 +141,3 @@ class Engine:
     def _inner(self) -> torch.optim.Optimizer:
         """The torch optimiser inside ZeRO's."""
         return getattr(self.optimizer, "optimizer", self.optimizer)
-
-
-def split_parts(rows: np.ndarray, parts: int) -> list[np.ndarray]:
-    """A worker's rows in accumulation parts, none of them empty."""
-    return np.array_split(rows, parts)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 from collections.abc import Generator, Iterable
 from dataclasses import dataclass
 
@@ -33,6 +34,19 @@ class Batch:
     mask: Bool[Tensor, "batch rows"] | None = None
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Part:
+    """What a worker reads at once.
+
+    Attributes:
+        rows: of the store.
+        counts: False where they only stand in for nothing: their labels then are all unknown.
+    """
+
+    rows: Int64[np.ndarray, " _"]
+    counts: bool
+
+
 class Examples:
     """Labels of a whole store in memory, and its volumes or features by row.
 
@@ -47,40 +61,40 @@ class Examples:
         self.labels: Int8[np.ndarray, "rows findings"] = store.labels()
         self._ahead = Readahead(store, plain if device.type == "cpu" else _pinned)
 
-    def batches(self, steps: Iterable[Int64[np.ndarray, " _"]]) -> Generator[Batch, None, None]:
-        """The studies of each step, in order; volumes are read ahead while the consumer works.
+    def batches(self, parts: Iterable[Part]) -> Generator[Batch, None, None]:
+        """The studies of each part, in order; volumes are read ahead while the consumer works.
 
         A batch with voxels is the consumer's until it asks for the next one: on the CPU its voxels then are
         overwritten. What is to outlast that must be copied.
 
         Args:
-            steps: rows of the store.
+            parts: what is read at once.
 
         Raises:
             StoreError: a part is not there any more, or not readable.
         """
-        return self._of_features(self.features, steps) if self.features else self._of_voxels(steps)
+        return self._of_features(self.features, parts) if self.features else self._of_voxels(parts)
 
-    def _of_features(
-        self, features: Features, steps: Iterable[Int64[np.ndarray, " _"]]
-    ) -> Generator[Batch, None, None]:
-        for rows in steps:
-            values, mask = (torch.from_numpy(array).to(self.device) for array in features.read(rows))
-            yield Batch(labels=self._labels(rows), features=values, mask=mask)
+    def _of_features(self, features: Features, parts: Iterable[Part]) -> Generator[Batch, None, None]:
+        for part in parts:
+            values, mask = (torch.from_numpy(array).to(self.device) for array in features.read(part.rows))
+            yield Batch(labels=self._labels(part), features=values, mask=mask)
 
-    def _of_voxels(self, steps: Iterable[Int64[np.ndarray, " _"]]) -> Generator[Batch, None, None]:
-        with contextlib.closing(self._ahead.volumes(steps)) as read:
-            for rows, volumes in read:
+    def _of_voxels(self, parts: Iterable[Part]) -> Generator[Batch, None, None]:
+        ahead, here = itertools.tee(parts)
+        with contextlib.closing(self._ahead.volumes(part.rows for part in ahead)) as read:
+            for part, (_, volumes) in zip(here, read, strict=True):
                 hu = torch.from_numpy(volumes).to(self.device, non_blocking=True)
                 try:
-                    yield Batch(labels=self._labels(rows), hu=hu)
+                    yield Batch(labels=self._labels(part), hu=hu)
                 finally:
                     if self.device.type == "cuda":
                         # The transfer reads the buffer, which is about to be filled again.
                         torch.cuda.current_stream(self.device).synchronize()
 
-    def _labels(self, rows: Int64[np.ndarray, " batch"]) -> Int8[Tensor, "batch findings"]:
-        return torch.from_numpy(self.labels[rows]).to(self.device)
+    def _labels(self, part: Part) -> Int8[Tensor, "batch findings"]:
+        labels = torch.from_numpy(self.labels[part.rows]).to(self.device)
+        return labels if part.counts else torch.full_like(labels, -1)
 
 
 def _pinned(shape: Shape) -> Int16[np.ndarray, "n z y x"]:

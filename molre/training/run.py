@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
 import tempfile
@@ -9,7 +10,6 @@ import time
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import ray
 import torch
 from ray.train import CheckpointConfig, FailureConfig, LoggingConfig, RunConfig, ScalingConfig
@@ -19,18 +19,22 @@ from molre.adapters import Adapted
 from molre.bundle import save_bundle
 from molre.cluster import offer
 from molre.embedding import EmbedConfig, Features, embed
-from molre.errors import ConfigError, MolreError
+from molre.errors import ConfigError, MolreError, TrainingError
 from molre.evaluation.scores import Scores
 from molre.evaluation.thresholds import choose
 from molre.location import Location
 from molre.store import Store
 from molre.training import checkpoint as checkpoints
 from molre.training.config import TrainConfig
-from molre.training.loop import SCORE, VALIDATION, train_worker
+from molre.training.loop import train_worker
 from molre.training.trainee import load_trained, make
+from molre.training.validation import CHECKPOINTS, SCORE
 
 RUN = "run.json"
 """What the run in a folder is of; a second run goes on only with the same."""
+
+KEPT = 3
+"""Checkpoints that stay: the last one, the best one, and one more to go back to where the last is damaged."""
 
 CONTROLLER_RESTARTS = 2
 """Ray Train restarts a dead controller without end unless it is told; twice outlasts a lost node."""
@@ -68,20 +72,19 @@ def train(config: TrainConfig) -> dict[str, Any]:
     print(f"{config.backbone}, {describe(adapted)}; {store.rows} studies, {_split_counts(store)}", flush=True)
     _claim(config)
     features = _features(config, store)
-    result = fit(dataclasses.replace(config, features=features.uri) if features else config)
+    fit(dataclasses.replace(config, features=features.uri) if features else config)
+    best = _best(config)
     bundle_at = Location.of(config.out) / "bundle"
     with tempfile.TemporaryDirectory() as folder:
-        best = _best(result, Path(folder))
-        state = checkpoints.read(best)
-        bundle_at.upload(_bundle(config, store, state, _thresholds(store, best), Path(folder) / "bundle"))
-    metrics = result.metrics or {}
+        bundle_at.upload(_bundle(config, store, best, _thresholds(store, best), Path(folder) / "bundle"))
+    last = best.validations[-1]
     return {
         "metrics": {
-            "val": {"mean_auc": state.progress.score, "epoch": state.progress.epoch},
-            "train": {"loss": metrics.get("loss")},
+            "val": {"mean_auc": last["mean_auc"], "findings": last["findings"], "epoch": best.progress.epoch},
+            "train": {"loss": last["loss"], "steps": best.progress.taken, "studies_seen": best.progress.seen},
         },
         "adapter": adapter_facts(adapted),
-        "studies_per_second": metrics.get("studies_per_second"),
+        "studies_per_second": last["studies_per_second"],
         "bundle": bundle_at.uri,
     }
 
@@ -92,29 +95,36 @@ def fit(config: TrainConfig, callbacks: list[Any] | None = None) -> Any:
     Args:
         config: with store and features resolved.
         callbacks: of Ray Train, such as the one that tells Ray Tune.
+
+    Raises:
+        MolreError: what a worker met, where it is something a user can act on.
     """
     gpus = offer().gpus > 0
     trainer = TorchTrainer(
-        train_worker,
+        train_worker,  # type: ignore[arg-type]  # Train V2 hands on what rank 0 returns
         train_loop_config=dataclasses.asdict(config),
         torch_config=TorchConfig(backend=None if gpus else "gloo"),
         scaling_config=ScalingConfig(num_workers=config.workers, use_gpu=gpus),
         run_config=RunConfig(  # type: ignore[call-arg]
-            name="checkpoints",
+            name=CHECKPOINTS,
             storage_path=config.out,
             callbacks=callbacks,
             logging_config=LoggingConfig(log_level="ERROR"),
             failure_config=FailureConfig(  # type: ignore[call-arg]
                 max_failures=config.max_failures, controller_failure_limit=CONTROLLER_RESTARTS
             ),
-            checkpoint_config=CheckpointConfig(num_to_keep=2, checkpoint_score_attribute=SCORE),
+            checkpoint_config=CheckpointConfig(num_to_keep=KEPT, checkpoint_score_attribute=SCORE),
         ),
     )
     try:
-        return trainer.fit()
+        result = trainer.fit()
     except ray.train.TrainingFailedError as failure:
         raise_cause(failure)
         raise
+    hopeless = getattr(result, "return_value", None)  # of Train V2, whose type stubs are V1's
+    if hopeless is not None:
+        raise TrainingError(hopeless)
+    return result
 
 
 def raise_cause(failure: ray.train.TrainingFailedError) -> None:
@@ -174,18 +184,23 @@ def _features(config: TrainConfig, store: Store) -> Features | None:
     )
 
 
-def _best(result: Any, folder: Path) -> Path:
-    chosen = result.get_best_checkpoint(SCORE, "max")
-    if chosen is None:
-        raise ConfigError("the run left no checkpoint: raise epochs, or choose another --out")
-    return Path(chosen.to_directory(str(folder / "best")))
+def _best(config: TrainConfig) -> checkpoints.Checkpoint:
+    """The checkpoint with the best validation score; the furthest of those that are as good.
+
+    Raises:
+        TrainingError: no validated checkpoint is whole.
+    """
+    found = [one for one in checkpoints.whole(Location.of(config.out) / CHECKPOINTS) if one.validated]
+    for one in sorted(found, key=lambda each: (each.progress.score, each.progress.taken), reverse=True):
+        with contextlib.suppress(checkpoints.DamagedCheckpoint):
+            return checkpoints.read(one.place)
+    raise TrainingError(f"the run in {config.out} left no whole checkpoint: choose another --out and train again")
 
 
-def _thresholds(store: Store, checkpoint: Path) -> dict[str, float]:
+def _thresholds(store: Store, checkpoint: checkpoints.Checkpoint) -> dict[str, float]:
     """A threshold a finding, chosen on the validation split."""
-    if not (checkpoint / VALIDATION).exists():
-        return {}
-    rows, logits = store.indices("val"), np.load(checkpoint / VALIDATION)
+    assert checkpoint.logits is not None
+    rows, logits = store.indices("val"), checkpoint.logits
     table = store.table(["patient", "study", "series"]).take(rows)
     scores = Scores(
         patients=table["patient"].to_pylist(),
@@ -206,7 +221,7 @@ def _bundle(
     provenance = {
         "store": {"source": store.manifest.source, "counts": store.manifest.counts},
         "training": dataclasses.asdict(config),
-        "validation": {"mean_auc": state.progress.score, "epoch": state.progress.epoch},
+        "validation": state.validations[-1],
         "trained": time.strftime("%Y-%m-%d"),
         "torch": torch.__version__,
     }

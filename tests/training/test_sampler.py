@@ -12,8 +12,18 @@ def test_every_study_is_seen_in_every_epoch(count, batch, seed):
     sampler = Sampler(count=count, batch_size=batch, seed=seed)
     steps = list(sampler.epoch(3))
     assert len(steps) == sampler.steps
-    assert set(np.concatenate(steps)) == set(range(count))
-    assert all(len(step) == batch for step in steps)
+    assert sorted(np.concatenate(steps)) == list(range(count))  # none twice, none lost
+    sizes = {len(step) for step in steps}
+    assert max(sizes) <= batch
+    assert max(sizes) - min(sizes) <= 1
+
+
+def test_weights_draw_the_rare_more_often():
+    weights = np.r_[np.ones(90), np.full(10, 9.0)]
+    sampler = Sampler(count=100, batch_size=10, seed=1, weights=weights)
+    drawn = np.concatenate([step for number in range(50) for step in sampler.epoch(number)])
+    assert len(drawn) == 5000
+    assert 0.45 < (drawn >= 90).mean() < 0.55
 
 
 @given(start=st.integers(0, 6))

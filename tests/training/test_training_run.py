@@ -35,7 +35,7 @@ def settings(store, features, out, **more):
 
 def trained(out):
     """Trained values of the last checkpoint."""
-    last = sorted(Path(out, "checkpoints").glob("checkpoint_2*"))[-1]
+    last = sorted(Path(out, "checkpoints").glob("step-*"))[-1]
     return load_file(last / "trained.safetensors")
 
 

@@ -1,0 +1,30 @@
+"""What validation is judged by: the mean AUC over the findings with enough studies on either side."""
+
+from __future__ import annotations
+
+import numpy as np
+from jaxtyping import Float32, Int8
+
+from molre.evaluation.auc import auc
+
+SCORE = "score"
+"""Metric by which checkpoints are kept: mean validation AUC, 0 where no finding has one, -1 where not validated."""
+
+CHECKPOINTS = "checkpoints"
+"""Folder of a run's checkpoints, below its ``--out``."""
+
+
+def mean_area(
+    labels: Int8[np.ndarray, "rows findings"], scores: Float32[np.ndarray, "rows findings"], least: int
+) -> tuple[float | None, int]:
+    """Mean AUC over the findings with at least ``least`` positives and negatives, and how many those are.
+
+    Where no finding has as many, all count that have both: on a small store a rough score is better than none.
+    """
+    few = np.minimum((labels == 1).sum(axis=0), (labels == 0).sum(axis=0))
+    counted = np.flatnonzero(few >= least)
+    if not len(counted):
+        counted = np.flatnonzero(few >= 1)
+    areas = [auc(labels[:, at], scores[:, at]) for at in counted]
+    defined = [area for area in areas if area is not None]
+    return (float(np.mean(defined)) if defined else None), len(defined)
