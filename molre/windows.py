@@ -108,7 +108,7 @@ def to_volumes(
     spacing_mm: tuple[float, float, float],
     shape: tuple[int, int, int],
     wanted_mm: tuple[float, float, float],
-    padding: float = AIR_HU,
+    padding: float = float(AIR_HU),
 ) -> Float[Tensor, "b {windows.channels} {shape[0]} {shape[1]} {shape[2]}"]:
     """Volumes on another grid about the same centre, one channel a window, on the device of ``hu``.
 

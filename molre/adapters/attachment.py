@@ -89,7 +89,9 @@ def _trained_with_every_adapter(name: str) -> bool:
 
 
 def _size(classifier: Classifier) -> int:
-    return classifier.backbone.spec.parameters
+    parameters = classifier.backbone.spec.parameters
+    assert parameters is not None, "building counts what an entry does not state"
+    return parameters
 
 
 def _open(classifier: Classifier, *, whole: bool) -> None:

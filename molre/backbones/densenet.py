@@ -7,7 +7,7 @@ stands in the same place and is not that one.
 from __future__ import annotations
 
 from jaxtyping import Float
-from monai.networks.nets import DenseNet
+from monai.networks.nets.densenet import DenseNet
 from torch import Tensor
 from torch.nn import functional
 
@@ -56,7 +56,7 @@ DENSENET_7M = BackboneSpec(
     windows=Windows(name="ct-reading", centre_width=CT_RGB.centre_width, mean=(0.0, 0.0, 0.0), std=(1.0, 1.0, 1.0)),
     parameters=7_032_256,
     published="7M",
-    count_source="the size that the paper gives DeepCNTD; this project's own settings of MONAI's DenseNet come to 7.03M",
+    count_source="the size that the paper gives DeepCNTD, to which the settings here are chosen to come near",
     forward_mib=64.0,
     licence="none: no weights are published; MONAI's code is under Apache-2.0",
     access="random weights, for full fine-tuning, or a file of your own",

@@ -86,7 +86,7 @@ class VolumeInput:
 
     shape: tuple[int, int, int]
     spacing_mm: tuple[float, float, float]
-    padding: float = AIR_HU
+    padding: float = float(AIR_HU)
     head_first: bool = False
 
     @property

@@ -71,7 +71,7 @@ class Pillar(Backbone):
                 remote, loading = AutoModel.from_pretrained(
                     source, revision=revision, trust_remote_code=True, dtype=torch.float32, output_loading_info=True
                 )
-        except Exception as fault:  # noqa: BLE001 - the boundary: code of others raises whatever it likes
+        except Exception as fault:  # the boundary: code of others raises whatever it likes
             raise _unloadable(
                 spec, source, f"{type(fault).__name__}: {(str(fault).splitlines() or [''])[0]}"
             ) from fault
@@ -146,20 +146,22 @@ PILLAR = Windows(
     std=(1.0,) * 11,
 )
 
+# Published are 256 x 256 px of slices at 1.25 mm, read from head to feet, and two accounts of what a pixel is. This
+# one has the field of the published crop of 512 px at 0.5 mm, which holds a head.
+WHOLE_HEAD = VolumeInput(
+    shape=(128, 256, 256),
+    spacing_mm=(1.25, 1.0, 1.0),
+    # rate-evals adds slices of -1 HU above and below, before the windows; beside them RAVE leaves air.
+    padding=-1.0,
+    head_first=True,
+)
+
 HEADCT = BackboneSpec(
     name="pillar0-headct",
     title="Pillar0-HeadCT, by its remote code; 1 mm in plane, a whole head",
     family=Pillar,
     width=1152,
-    # Published are 256 x 256 px of slices at 1.25 mm, read from head to feet, and two accounts of what a pixel is. This
-    # one has the field of the published crop of 512 px at 0.5 mm, which holds a head.
-    input=VolumeInput(
-        shape=(128, 256, 256),
-        spacing_mm=(1.25, 1.0, 1.0),
-        # rate-evals adds slices of -1 HU above and below, before the windows; beside them RAVE leaves air.
-        padding=-1.0,
-        head_first=True,
-    ),
+    input=WHOLE_HEAD,
     windows=PILLAR,
     parameters=None,
     published="43M to 79M",
@@ -179,7 +181,7 @@ HEADCT_HALF_MM = replace(
     name="pillar0-headct-half-mm",
     title="Pillar0-HeadCT, by its remote code; 0.5 mm in plane, the middle of a head",
     # The other account: 256 px cut out of RAVE's 512 px at 0.5 mm, as rate-evals does.
-    input=replace(HEADCT.input, spacing_mm=(1.25, 0.5, 0.5)),
+    input=replace(WHOLE_HEAD, spacing_mm=(1.25, 0.5, 0.5)),
 )
 
 SPECS = (HEADCT, HEADCT_HALF_MM)

@@ -6,7 +6,7 @@ import re
 
 from jaxtyping import Float
 from monai.networks.nets.segresnet_ds import SegResEncoder
-from torch import Tensor
+from torch import Tensor, nn
 
 from molre.backbones.backbone import Backbone, BackboneSpec, StateDict
 from molre.backbones.inputs import VolumeInput
@@ -33,6 +33,7 @@ class SegResNet(Backbone):
         """One feature vector a volume."""
         features = self.encoder.conv_init(images)
         for level in self.encoder.layers:  # MONAI's own forward would keep the maps of every level in memory
+            assert isinstance(level, nn.ModuleDict)
             features = level["downsample"](level["blocks"](features))
         return features.mean((2, 3, 4))
 

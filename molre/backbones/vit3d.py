@@ -8,7 +8,8 @@ from __future__ import annotations
 import re
 
 from jaxtyping import Float
-from monai.networks.nets import ViT
+from monai.networks.blocks.selfattention import SABlock
+from monai.networks.nets.vit import ViT
 from torch import Tensor, nn
 
 from molre.backbones.backbone import Backbone, BackboneSpec, StateDict
@@ -87,6 +88,7 @@ def transformer(spec: BackboneSpec) -> ViT:
     vit.norm.eps = LAST_NORM_EPS
     for block in vit.blocks:
         block.norm_cross_attn = nn.Identity()  # of a cross-attention that is not there
+        assert isinstance(block.attn, SABlock)
         block.attn.use_flash_attention = True  # the same sums without the matrix of all pairs of tokens
     return vit
 
