@@ -128,13 +128,22 @@ def test_full_fine_tuning_may_move_the_norms_and_evaluation_stops_it():
     assert same(statistics(backbone), moved)
 
 
-def test_a_norm_stays_still_where_only_other_layers_are_trained(densenet):
+def test_a_norm_stays_still_where_only_other_layers_are_trained():
     backbone = build(DENSENET, weights="random")
     backbone.requires_grad_(False)
     backbone.features.conv0.weight.requires_grad_(True)
     backbone.train()
     assert backbone.features.conv0.training
     assert not backbone.features.norm0.training
+
+
+def test_an_adapter_within_a_frozen_backbone_still_trains():
+    classifier = Classifier(build("dinov3-tiny", weights="random"))
+    adapted = attach(classifier, AdapterConfig(kind="lora", site="last_block", dropout=0.5, over_budget=True))
+    adapted.model.train()
+    dropouts = [part for name, part in classifier.backbone.named_modules() if name.endswith("lora_dropout.default")]
+    assert len(dropouts) == 4
+    assert all(dropout.training for dropout in dropouts)
 
 
 def test_the_memory_of_a_forward_pass_is_about_what_the_entry_says(densenet):
