@@ -9,6 +9,7 @@ from typing import Any
 
 from jaxtyping import Float
 from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _NormBase  # of every norm that keeps running statistics
 
 from molre.backbones.inputs import SliceInput, VolumeInput
 from molre.errors import ConfigError
@@ -48,6 +49,18 @@ class Backbone(nn.Module):
     def forward(self, images: Float[Tensor, "n c *grid"]) -> Float[Tensor, "n width"]:
         """One feature vector an image: of a slice in 2D, of a volume in 3D."""
         raise NotImplementedError
+
+    def train(self, mode: bool = True) -> Backbone:
+        """Training mode for what is trained; what is frozen stays in evaluation mode.
+
+        A frozen BatchNorm in training mode would normalise by its batch and move its running statistics, so that
+        frozen features depended on the mode and on their neighbours. Full fine-tuning opens it, and may move them.
+        """
+        super().train(mode and any(parameter.requires_grad for parameter in self.parameters()))
+        for norm in self.modules():
+            if isinstance(norm, _NormBase) and not any(own.requires_grad for own in norm.parameters()):
+                norm.eval()
+        return self
 
     def translated(self, state: StateDict) -> tuple[dict[str, Tensor], list[str]]:
         """A published checkpoint in the backbone's own names.

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import torch
 from accelerate import init_empty_weights
 
-from molre.backbones import dinov3
+from molre.backbones import densenet, dinov3, pillar, segresnet, vit3d
 from molre.backbones import weights as stored
 from molre.backbones.backbone import Backbone, BackboneSpec
 from molre.errors import ConfigError, WeightsError
@@ -31,6 +31,10 @@ def register(*specs: BackboneSpec) -> None:
 
 
 register(*dinov3.SPECS)
+register(*segresnet.SPECS)
+register(*densenet.SPECS)
+register(*vit3d.SPECS)
+register(*pillar.SPECS)
 
 
 def spec_named(name: str) -> BackboneSpec:
@@ -86,6 +90,7 @@ def build(name: str, weights: str | None = None, seed: int = 0, *, remote_code: 
             f"{name} has {count:,} parameters here and {spec.parameters:,} in its registry entry: "
             "the installed libraries build another network; use versions that pyproject.toml allows"
         )
+    backbone.spec = replace(spec, parameters=count)  # remote code has no count before it is loaded
     backbone.provenance |= {"parameters": count, "fingerprint": stored.fingerprint(backbone)}
     return backbone
 
