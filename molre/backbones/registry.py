@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from accelerate import init_empty_weights
 
-from molre.backbones import dinov3
+from molre.backbones import davit, dinov3, siglip
 from molre.backbones import weights as stored
 from molre.backbones.backbone import Backbone, BackboneSpec
 from molre.errors import ConfigError, WeightsError
@@ -31,6 +31,8 @@ def register(*specs: BackboneSpec) -> None:
 
 
 register(*dinov3.SPECS)
+register(*siglip.SPECS)
+register(*davit.SPECS)
 
 
 def spec_named(name: str) -> BackboneSpec:
@@ -53,7 +55,8 @@ def outline(name: str) -> Backbone:
     spec = spec_named(name)
     if spec.remote_code:
         raise ConfigError(f"the architecture of {name} is code that comes with its weights: nothing stands for it here")
-    with init_empty_weights(include_buffers=False):
+    # Some layers draw their first values before their memory is taken away: the global generator stays as it was.
+    with torch.random.fork_rng(devices=[]), init_empty_weights(include_buffers=False):
         return spec.family(spec).eval()
 
 
