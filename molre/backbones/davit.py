@@ -117,7 +117,7 @@ MEDIMAGEINSIGHT = BackboneSpec(
         "MedImageInsight report (arXiv 2410.06542), rounded: its tower of 402 tensors, the last norm included, has "
         "360,636,416; here the projection to the published embedding, 2048 x 1024, comes on top"
     ),
-    forward_mib=200.0,
+    forward_mib=175.0,
     licence="MIT",
     access=(
         "open on the Hugging Face hub; no revision of it could be verified, so none is pinned: "

@@ -119,5 +119,5 @@ class VolumeInput:
         return images.flip(2) if self.head_first else images
 
 
-def _times(values: tuple[float, ...]) -> str:
+def _times(values: tuple[int, ...] | tuple[float, ...]) -> str:
     return " x ".join(f"{value:g}" for value in values)

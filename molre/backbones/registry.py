@@ -114,7 +114,8 @@ def _source(spec: BackboneSpec, weights: str | None) -> Source:
     path = stored.local(weights)
     if path is not None:
         told = {"source": "local", "description": f"local weights {path.name}", "path": str(path.resolve())}
-        return Source(path=path, told=told)
+        copied = path / spec.hub_file if spec.hub_file else path  # a copy of the whole repository
+        return Source(path=copied if copied.is_file() else path, told=told)
     name, revision = _revision(spec, weights)
     folder = stored.fetch(name, revision, spec)
     commit = folder.name  # the cache names a snapshot by its commit, which does not move as a branch does

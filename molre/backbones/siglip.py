@@ -1,4 +1,4 @@
-"""SigLIP vision towers (Zhai et al., arXiv 2303.15343) of MedGemma and MedSigLIP, by ``transformers.SiglipVisionModel``.
+"""SigLIP vision towers (Zhai et al., arXiv 2303.15343) of MedGemma and MedSigLIP, as transformers has them.
 
 Sellergren et al., arXiv 2507.05201, is the report of both; which tower the MoLRE paper counts as 431M it does not say.
 """
@@ -49,7 +49,7 @@ class Siglip(Backbone):
         """
         nested = any(key.startswith("vit.vision_model.") for key in self.state_dict())
         prefix = "vit.vision_model." if nested else "vit."
-        left_out = [key for key in state if _OTHERS.match(key)]
+        left_out = [key for key in state if _OTHERS.search(key)]
         others = set(left_out)
         return {prefix + _TOWER.sub("", key): state[key] for key in state if key not in others}, left_out
 
@@ -94,7 +94,7 @@ MEDSIGLIP_448 = BackboneSpec(
         "MedSigLIP model card, rounded. The paper's 431M for a MedGemma tower is none of: this one (428,565,440), "
         "medgemma-4b without a head (416,866,032), 896 px with a head (432,104,384, the nearest)"
     ),
-    forward_mib=80.0,
+    forward_mib=55.0,
     licence="Health AI Developer Foundations terms; https://developers.google.com/health-ai-developer-foundations/terms",
     access="gated on the Hugging Face hub: accept the Health AI Developer Foundations terms, then log in with a token",
     hub_id="google/medsiglip-448",
@@ -115,7 +115,7 @@ MEDGEMMA_4B = replace(
         "Gemma 3 report (arXiv 2503.19786, table 1), rounded: the tower has no pooling head. The paper's 431M is none "
         "of: this one, 896 px with a head (432,104,384, the nearest), medsiglip-448 (428,565,440)"
     ),
-    forward_mib=400.0,
+    forward_mib=220.0,
     hub_id="google/medgemma-4b-it",
     revision="290cda5eeccbee130f987c4ad74a59ae6f196408",
     tower=("vision_tower.", "model.vision_tower."),
