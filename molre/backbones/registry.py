@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from accelerate import init_empty_weights
 
-from molre.backbones import densenet, dinov3, pillar, segresnet, vit3d
+from molre.backbones import davit, densenet, dinov3, pillar, segresnet, siglip, vit3d
 from molre.backbones import weights as stored
 from molre.backbones.backbone import Backbone, BackboneSpec
 from molre.errors import ConfigError, WeightsError
@@ -31,10 +31,12 @@ def register(*specs: BackboneSpec) -> None:
 
 
 register(*dinov3.SPECS)
-register(*segresnet.SPECS)
-register(*densenet.SPECS)
-register(*vit3d.SPECS)
+register(*siglip.SPECS)
+register(*davit.SPECS)
 register(*pillar.SPECS)
+register(*densenet.SPECS)
+register(*segresnet.SPECS)
+register(*vit3d.SPECS)
 
 
 def spec_named(name: str) -> BackboneSpec:
@@ -57,7 +59,8 @@ def outline(name: str) -> Backbone:
     spec = spec_named(name)
     if spec.remote_code:
         raise ConfigError(f"the architecture of {name} is code that comes with its weights: nothing stands for it here")
-    with init_empty_weights(include_buffers=False):
+    # Some layers draw their first values before their memory is taken away: the global generator stays as it was.
+    with torch.random.fork_rng(devices=[]), init_empty_weights(include_buffers=False):
         return spec.family(spec).eval()
 
 
@@ -116,7 +119,8 @@ def _source(spec: BackboneSpec, weights: str | None) -> Source:
     path = stored.local(weights)
     if path is not None:
         told = {"source": "local", "description": f"local weights {path.name}", "path": str(path.resolve())}
-        return Source(path=path, told=told)
+        copied = path / spec.hub_file if spec.hub_file else path  # a copy of the whole repository
+        return Source(path=copied if copied.is_file() else path, told=told)
     name, revision = _revision(spec, weights)
     folder = stored.fetch(name, revision, spec)
     commit = folder.name  # the cache names a snapshot by its commit, which does not move as a branch does

@@ -36,7 +36,9 @@ def test_epochs_a_minute_cached_against_live(store, tmp_path, table):
     first_s = time.monotonic() - begun
     rates: dict[str, list[float]] = {"live": [], "cached": []}
     for turn in range(2):
-        rates["live"].append(rate(store, tmp_path / f"live{turn}", features="live", epochs=1, checkpoint_every_epochs=1))
+        rates["live"].append(
+            rate(store, tmp_path / f"live{turn}", features="live", epochs=1, checkpoint_every_epochs=1)
+        )
         many = {"epochs": 60, "checkpoint_every_epochs": 60}
         rates["cached"].append(rate(store, tmp_path / f"cached{turn}", features=features, **many))
     trained = STUDIES * 0.8
