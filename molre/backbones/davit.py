@@ -57,13 +57,10 @@ class DaViT(Backbone):
 
     def translated(self, state: StateDict) -> tuple[dict[str, Tensor], list[str]]:
         """MedImageInsight's layout, the tower's names with or without ``visual.``, in transformers' names."""
-        left_out = [key for key in state if _OTHERS.match(key) or (key == "vision_projection" and not self._projects)]
+        unused = {"vision_projection"} if self.projection is None else set()
+        left_out = [key for key in state if key in unused or _OTHERS.match(key)]
         others = set(left_out)
         return {_renamed(key): state[key] for key in state if key not in others}, left_out
-
-    @property
-    def _projects(self) -> bool:
-        return self.projection is not None
 
 
 def configuration(spec: BackboneSpec) -> Florence2VisionConfig:
