@@ -64,18 +64,29 @@ class Scorer:
         hu = self._store.volumes(batch["row"])
         with record_gates(self._bundle.adapted.model) as gates:
             probabilities = self._bundle.predict(hu)
-        return {"row": batch["row"], "probabilities": probabilities, **_by_series(gates, hu)}
+        return {"row": batch["row"], "probabilities": probabilities, **_by_series(gates, hu, self._one_a_volume)}
+
+    @property
+    def _one_a_volume(self) -> bool:
+        classifier = self._bundle.adapted.classifier
+        return classifier.routes_volumes or classifier.backbone.spec.dims == 3
 
 
 def _by_series(
-    gates: Mapping[str, list[Tensor]], hu: Int16[np.ndarray, "b d h w"]
-) -> dict[str, Float32[np.ndarray, "b d experts"]]:
-    """Gates as a table of slices a series, NaN for the slices that are all air and never pooled."""
+    gates: Mapping[str, list[Tensor]], hu: Int16[np.ndarray, "b d h w"], one_a_volume: bool
+) -> dict[str, Float32[np.ndarray, "b rows experts"]]:
+    """Gates as a table of slices a series, NaN for the slices that are all air and never pooled; or one row a series.
+
+    Where a slice or volume has several gates, as with one a token, the table holds their mean.
+    """
+    rows = 1 if one_a_volume else hu.shape[1]
     air = ~slice_mask(torch.as_tensor(hu)).numpy()
     tables = {}
     for site, passes in gates.items():
-        table = torch.cat(passes).float().cpu().numpy().reshape(*hu.shape[:2], -1)
-        table[air] = np.nan
+        told = torch.cat(passes).float()
+        table = told.view(len(hu), rows, -1, told.shape[-1]).mean(2).cpu().numpy()
+        if not one_a_volume:
+            table[air] = np.nan
         tables[f"gates {site}"] = table
     return tables
 
