@@ -31,6 +31,8 @@ class Config:
     """Seed of the resampling."""
     workers: int | None = None
     """Scorers at work; by default as many as the cluster has GPUs, or else CPUs."""
+    remote_code: bool = False
+    """Run code that comes with the backbone's weights, for the backbones that need it."""
 
     def __post_init__(self) -> None:
         if self.bootstrap < 0:
@@ -50,6 +52,7 @@ def main(config: Config) -> dict[str, Any]:
         bootstrap=config.bootstrap,
         seed=config.seed,
         workers=config.workers,
+        remote_code=config.remote_code,
     )
     print(print_table(report))
     print(f"report: {out}/{PAGE}", flush=True)

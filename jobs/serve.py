@@ -35,6 +35,8 @@ class Config:
     """Torch threads of the model; 0 for all CPUs."""
     gpus: float = 0.0
     """GPUs that the model reserves in Ray."""
+    remote_code: bool = False
+    """Run code that comes with the backbone's weights, for the backbones that need it."""
 
     def __post_init__(self) -> None:
         if not 1 <= self.port <= 65535:
@@ -57,6 +59,7 @@ def main(config: Config) -> None:
         timeout_s=config.timeout_s,
         threads=config.threads,
         model_gpus=config.gpus,
+        remote_code=config.remote_code,
     )
     serve(settings, host=config.host, port=config.port)
 

@@ -21,7 +21,15 @@ def main(config: TrainConfig) -> dict[str, Any]:
     told = train(dataclasses.replace(config, store=store))
     if config.evaluate and len(Store.open(store).indices("test")):
         out = (Location.of(config.out) / "evaluation").uri
-        report = evaluate(told["bundle"], store, "test", out, bootstrap=config.bootstrap, seed=config.seed)
+        report = evaluate(
+            told["bundle"],
+            store,
+            "test",
+            out,
+            bootstrap=config.bootstrap,
+            seed=config.seed,
+            remote_code=config.remote_code,
+        )
         told["metrics"]["test"] = {"macro": report["macro"]}
         print(print_table(report))
         print(f"report  {out}/report.html")

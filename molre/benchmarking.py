@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pandas as pd
 
-from molre.embedding import EmbedConfig, embed
-from molre.errors import ConfigError, MolreError
+from molre.errors import ConfigError
 from molre.evaluation.run import REPORT, evaluate
 from molre.location import Location, home, place
 from molre.training.config import TrainConfig
@@ -51,11 +50,10 @@ class BenchmarkConfig:
         if self.seeds < 1:
             raise ConfigError(f"seeds is {self.seeds}: it must be at least 1")
 
-    def training(self, backbone: str, adapter: str, seed: int, features: str | None) -> TrainConfig:
+    def training(self, backbone: str, adapter: str, seed: int) -> TrainConfig:
         """The configuration of one run."""
-        return TrainConfig(
+        config = TrainConfig(
             store=self.store,
-            features=features,
             out=f"{self.out}/{backbone}/{adapter}/seed-{seed}",
             backbone=backbone,
             adapter=adapter,  # type: ignore[arg-type]
@@ -64,6 +62,8 @@ class BenchmarkConfig:
             workers=self.workers,
             seed=seed,
         )
+        # All runs that need nothing else of a backbone share its features.
+        return replace(config, features=f"{self.out}/features") if config.cacheable else config
 
 
 def benchmark(config: BenchmarkConfig) -> dict[str, Any]:
@@ -83,12 +83,12 @@ def benchmark(config: BenchmarkConfig) -> dict[str, Any]:
 def _pairs(config: BenchmarkConfig) -> list[tuple[str, str, int]]:
     for adapter in config.adapters:  # a wrong name is found before the first hour is spent
         for backbone in config.backbones:
-            config.training(backbone, adapter, 0, None)
+            config.training(backbone, adapter, 0)
     return [(b, a, seed) for b in config.backbones for a in config.adapters for seed in range(config.seeds)]
 
 
 def _run(config: BenchmarkConfig, backbone: str, adapter: str, seed: int) -> dict[str, Any]:
-    training = config.training(backbone, adapter, seed, _features(config, backbone, adapter))
+    training = config.training(backbone, adapter, seed)
     out = Location.of(training.out)
     print(f"{backbone}, {adapter}, seed {seed}", flush=True)
     if not (out / "done.json").exists():
@@ -107,16 +107,6 @@ def _run(config: BenchmarkConfig, backbone: str, adapter: str, seed: int) -> dic
         "added_parameters": facts["added_parameters"],
         "added_fraction": facts["added_fraction"],
     }
-
-
-def _features(config: BenchmarkConfig, backbone: str, adapter: str) -> str | None:
-    """Features of a backbone, shared by all runs that need nothing else of it."""
-    if not config.training(backbone, adapter, 0, None).cached:
-        return None
-    if config.store is None:
-        raise MolreError("a benchmark needs a store: make one with jobs/ingest.py")
-    out = (Location.of(config.out) / backbone / "features").uri
-    return embed(EmbedConfig(store=config.store, backbone=backbone, weights=None, out=out)).uri
 
 
 def summarise(results: pd.DataFrame) -> list[dict[str, Any]]:

@@ -36,7 +36,7 @@ from molre.location import Location
 from molre.model_card import is_synthetic, model_card
 from molre.volume import Grid
 
-SCHEMA = 1
+SCHEMA = 2
 """Version of ``bundle.json``; a reader refuses any other."""
 MANIFEST = "bundle.json"
 HEAD = "head.safetensors"
@@ -129,13 +129,16 @@ def save_bundle(
         shutil.rmtree(part, ignore_errors=True)
 
 
-def load_bundle(place: str | Path | Location, *, weights: str | None = None, device: str = "cpu") -> Bundle:
+def load_bundle(
+    place: str | Path | Location, *, weights: str | None = None, device: str = "cpu", remote_code: bool = False
+) -> Bundle:
     """Rebuild a bundle's classifier, and make sure that it is the one that was saved.
 
     Args:
         place: folder or URI of what ``save_bundle`` wrote.
         weights: of the backbone, where they came from a file that has moved since.
         device: to put the classifier on.
+        remote_code: run code that comes with the backbone's weights, for the backbones that need it.
 
     Raises:
         BundleError: the bundle is incomplete, damaged, of another version, or its backbone cannot be had.
@@ -144,7 +147,9 @@ def load_bundle(place: str | Path | Location, *, weights: str | None = None, dev
     with tempfile.TemporaryDirectory(prefix="molre-bundle-") as aside:
         folder = location.download(Path(aside) / "bundle")
         manifest, sha = _read_manifest(folder)
-        adapted = _adapted(folder, manifest, _classifier(folder, manifest, weights))
+        adapted = _adapted(
+            folder, manifest, _classifier(folder, manifest, _backbone(folder, manifest, weights, remote_code))
+        )
     adapted.model.requires_grad_(False).to(device).eval()
     return Bundle(grid=_grid(manifest["grid"]), manifest=manifest, adapted=adapted, sha=sha)
 
@@ -185,11 +190,11 @@ def _manifest(
         "backbone": {
             "name": backbone.spec.name,
             "licence": backbone.spec.licence,
-            "parameters": backbone.spec.parameters,
+            "parameters": backbone.parameter_count,
             "weights": _frozen(backbone, adapted.config.kind),
         },
         "windows": asdict(backbone.spec.windows),
-        "image_px": backbone.spec.image_px,
+        "input": asdict(backbone.spec.input),
         "grid": asdict(grid),
         "adapter": asdict(adapted.config)
         | {
@@ -283,9 +288,9 @@ def _read_manifest(folder: Path) -> tuple[dict[str, Any], str]:
     return manifest, hashlib.sha256(data).hexdigest()
 
 
-def _classifier(folder: Path, manifest: dict[str, Any], weights: str | None) -> Classifier:
+def _classifier(folder: Path, manifest: dict[str, Any], backbone: Backbone) -> Classifier:
     classifier = Classifier(
-        _backbone(folder, manifest, weights), query_per_finding=manifest["classifier"]["query_per_finding"]
+        backbone, grid=_grid(manifest["grid"]), query_per_finding=manifest["classifier"]["query_per_finding"]
     )
     heads = load_file(folder / HEAD)
     for name in ("pooling", "head"):
@@ -294,7 +299,7 @@ def _classifier(folder: Path, manifest: dict[str, Any], weights: str | None) -> 
     return classifier
 
 
-def _backbone(folder: Path, manifest: dict[str, Any], weights: str | None) -> Backbone:
+def _backbone(folder: Path, manifest: dict[str, Any], weights: str | None, remote_code: bool) -> Backbone:
     said = manifest["backbone"]
     full = BACKBONE in manifest["files"]
     try:
@@ -302,11 +307,12 @@ def _backbone(folder: Path, manifest: dict[str, Any], weights: str | None) -> Ba
             said["name"],
             weights=str(folder / BACKBONE) if full else weights or _source(said["weights"]),
             seed=said["weights"].get("seed", 0),
+            remote_code=remote_code,
         )
     except (WeightsError, ConfigError) as fault:
         raise BundleError(f"the bundle's backbone cannot be had: {fault}") from fault
     spec = backbone.spec
-    if _plain(asdict(spec.windows)) != manifest["windows"] or spec.image_px != manifest["image_px"]:
+    if _plain(asdict(spec.windows)) != manifest["windows"] or _plain(asdict(spec.input)) != manifest["input"]:
         raise BundleError(f"this molre feeds {spec.name} in another way than the bundle's: use the molre that wrote it")
     if not full and backbone.provenance["fingerprint"] != said["weights"]["fingerprint"]:
         raise BundleError(

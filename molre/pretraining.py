@@ -21,13 +21,12 @@ from safetensors.torch import save
 from torch import Tensor, nn
 from torch.nn import functional
 
-from molre.backbones import build
+from molre.backbones import SliceInput, build
 from molre.backbones.dinov3 import PREFIX, DinoV3
 from molre.errors import ConfigError
 from molre.location import Location, home, place
 from molre.phantom import TISSUES, CohortConfig, make_study
 from molre.training.schedule import learning_rate
-from molre.windows import to_images
 
 SEED_OFFSET = 7_000_000_019
 """Added to the seed, so that no cohort of the platform's default seeds shares a phantom with the pre-training."""
@@ -209,7 +208,7 @@ def pretrain(config: PretrainConfig) -> dict[str, object]:
         raise ConfigError(f"pre-training knows the tokens of DINOv3 only, not of {config.backbone}")
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(config.seed)
-        heads = TissueHeads(backbone.spec.width, backbone.spec.patch_px)
+        heads = TissueHeads(backbone.spec.width, _input(backbone).patch_px)
     weights = tissue_weights(slices.tissue)
     step = _Step(config, backbone, heads, weights)
     before = step.held_out(held)
@@ -225,6 +224,11 @@ def pretrain(config: PretrainConfig) -> dict[str, object]:
     state = {name: value.half().contiguous() for name, value in backbone.vit.state_dict().items()}
     out.write_bytes(save(state))
     return {"weights": out.uri, "held_out": {"before": before, "after": after}, "slices": len(slices.hu)}
+
+
+def _input(backbone: DinoV3) -> SliceInput:
+    assert isinstance(backbone.spec.input, SliceInput)
+    return backbone.spec.input
 
 
 def _order(count: int, config: PretrainConfig) -> Iterator[np.ndarray]:
@@ -254,8 +258,9 @@ class _Step:
         self, slices: Slices, picked: np.ndarray, generator: torch.Generator
     ) -> tuple[Float[Tensor, ""], Float[Tensor, ""]]:
         spec = self.backbone.spec
-        hu, tissue = augmented(slices, picked, spec.image_px, self.config.field_mm, generator)
-        images = to_images(hu[None], spec.windows, spec.image_px)[0]
+        wanted = _input(self.backbone)
+        hu, tissue = augmented(slices, picked, wanted.image_px, self.config.field_mm, generator)
+        images = wanted.of(hu, spec.windows)
         return tissue_loss(self.heads, self._patches(images), tissue, self.weights)
 
     def _patches(self, images: Float[Tensor, "n c p p"]) -> Float[Tensor, "n patches width"]:

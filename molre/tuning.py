@@ -24,6 +24,7 @@ from molre.training.config import TrainConfig
 from molre.training.loop import SCORE
 from molre.training.run import fit
 from molre.training.trainee import make
+from molre.volume import Grid
 
 RUN = "search"
 TRIALS = "trials.csv"
@@ -76,7 +77,7 @@ class TuneConfig:
             if len(ends) != 2 or not 0 < ends[0] < ends[1]:
                 raise ConfigError(f"{name} is {ends}: give a lower and an upper end above 0")
 
-    def training(self, chosen: dict[str, Any], out: str, features: str | None) -> TrainConfig:
+    def training(self, chosen: dict[str, Any], out: str, features: str = "auto") -> TrainConfig:
         """The configuration of one trial."""
         return TrainConfig(
             store=self.store,
@@ -103,13 +104,14 @@ def search(config: TuneConfig) -> dict[str, Any]:
     Raises:
         MolreError: the store, backbone or adapter does not fit; no trial finished.
     """
-    Store.open(config.store or "")
-    pairs = affordable(config)
-    first = config.training({"experts": pairs[0][0], "rank": pairs[0][1]}, config.out, None)
-    features = None
+    store = Store.open(config.store or "")
+    pairs = affordable(config, store.grid)
+    first = config.training({"experts": pairs[0][0], "rank": pairs[0][1]}, config.out)
+    features = "auto"
     if first.cached:
-        where = (Location.of(config.out) / "features").uri
-        embedded = EmbedConfig(store=first.store or "", backbone=config.backbone, weights=config.weights, out=where)
+        embedded = EmbedConfig(
+            store=first.store or "", backbone=config.backbone, weights=config.weights, out=first.features_root
+        )
         features = embed(embedded).uri
     results = _tuner(config, pairs, features).fit()
     table = _table(results, pairs)
@@ -129,7 +131,7 @@ def search(config: TuneConfig) -> dict[str, Any]:
     }
 
 
-def affordable(config: TuneConfig) -> list[tuple[int, int]]:
+def affordable(config: TuneConfig, grid: Grid) -> list[tuple[int, int]]:
     """The pairs of experts and rank that stay within the budget.
 
     Raises:
@@ -139,7 +141,7 @@ def affordable(config: TuneConfig) -> list[tuple[int, int]]:
     for experts in config.experts:
         for rank in config.rank:
             try:
-                make(config.training({"experts": experts, "rank": rank}, config.out, None), cached=_cheap(config))
+                make(config.training({"experts": experts, "rank": rank}, config.out), grid, cached=_cheap(config))
             except ConfigError as error:
                 refusal = error
             else:
@@ -154,7 +156,7 @@ def _cheap(config: TuneConfig) -> bool:
     return config.site == "feature" and config.adapter != "full"
 
 
-def _tuner(config: TuneConfig, pairs: list[tuple[int, int]], features: str | None) -> tune.Tuner:
+def _tuner(config: TuneConfig, pairs: list[tuple[int, int]], features: str) -> tune.Tuner:
     concurrent = config.concurrent or max(1, offer().workers // config.workers)
     # A driver only waits for its workers: a whole CPU for it would starve them on a small machine.
     trainable = tune.with_resources(
@@ -182,7 +184,7 @@ def _tuner(config: TuneConfig, pairs: list[tuple[int, int]], features: str | Non
     )
 
 
-def run_trial(chosen: dict[str, Any], config: TuneConfig, pairs: list[tuple[int, int]], features: str | None) -> None:
+def run_trial(chosen: dict[str, Any], config: TuneConfig, pairs: list[tuple[int, int]], features: str) -> None:
     """One trial: a training of its own, whose scores reach Tune as they are reported."""
     experts, rank = pairs[chosen["pair"]]
     settings = {
@@ -224,6 +226,6 @@ def _first_error(results: tune.ResultGrid) -> str:
 
 def _best_yaml(config: TuneConfig, chosen: dict[str, Any]) -> bytes:
     """A configuration for jobs/train.py that trains the best trial's settings in full."""
-    saved = dataclasses.asdict(config.training(chosen, f"{config.out}/best", None))
+    saved = dataclasses.asdict(config.training(chosen, f"{config.out}/best"))
     kept = ("store", "out", "backbone", "weights", "adapter", "site", "epochs", "seed", *chosen)
     return yaml.safe_dump({key: saved[key] for key in kept}, sort_keys=False).encode()

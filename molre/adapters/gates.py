@@ -18,18 +18,18 @@ PENDING = 2**18
 
 
 @contextmanager
-def record_gates(model: nn.Module) -> Iterator[dict[str, list[Float[Tensor, "rows K"]]]]:
+def record_gates(model: nn.Module) -> Iterator[dict[str, list[Float[Tensor, "n *t K"]]]]:
     """Record every gate while the block runs. What a checkpoint recomputes for the backward pass is not told twice.
 
     Yields:
-        by site, such as ``site`` or ``backbone.vit.…q_proj``, the gates of each pass: a row a slice or volume, or a row
-        a position where the gate is a token's. Empty for a model without routers. Of a layer that has several adapters
-        the sites are named ``site:adapter``.
+        by site, such as ``site`` or ``backbone.vit.…q_proj``, the gates of each pass: (n, K) with a row a slice or
+        volume, (n, positions…, K) where the gate is a token's. Empty for a model without routers. Of a layer that has
+        several adapters the sites are named ``site:adapter``.
     """
     gates: dict[str, list[Tensor]] = {site: [] for site in _sites(model)}
 
-    def observer(key: str, rows: Tensor) -> None:
-        gates.setdefault(key, []).append(rows)
+    def observer(key: str, passed: Tensor) -> None:
+        gates.setdefault(key, []).append(passed)
 
     with _observed(model, observer):
         yield gates
@@ -82,9 +82,9 @@ class GateMeter:
         """Start again from nothing, such as for the next epoch."""
         self._pending, self._waiting, self._sums = {}, 0, {}
 
-    def _note(self, key: str, rows: Tensor) -> None:
-        self._pending.setdefault(key, []).append(rows)
-        self._waiting += rows.numel()
+    def _note(self, key: str, gates: Tensor) -> None:
+        self._pending.setdefault(key, []).append(gates.flatten(0, -2))
+        self._waiting += gates.numel()
         if self._waiting > PENDING:
             self._add_up()
 
@@ -143,7 +143,7 @@ def _observed(model: nn.Module, told: Observer) -> Iterator[None]:
 
 
 def _of_site(name: str, layer: MolreLayer, told: Observer) -> Observer:
-    def observer(adapter: str, rows: Tensor) -> None:
-        told(_key(name, layer, adapter), rows)
+    def observer(adapter: str, gates: Tensor) -> None:
+        told(_key(name, layer, adapter), gates)
 
     return observer

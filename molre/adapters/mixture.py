@@ -14,7 +14,7 @@ from molre.adapters.config import MolreConfig
 from molre.adapters.layer import AdapterLayer, Conv2dForm, Conv3dForm, LinearForm
 
 Observer = Callable[[str, Tensor], None]
-"""Told the adapter's name and the gates of a pass, (rows, K)."""
+"""Told the adapter's name and the gates of a pass: (n, K), or (n, positions…, K) with one a token."""
 
 
 class MolreLayer(AdapterLayer):
@@ -121,9 +121,8 @@ class MolreLayer(AdapterLayer):
 def _tell(observers: tuple[Observer, ...], adapter_name: str, gates: Float[Tensor, "n *t K"]) -> None:
     # Within the backward pass the layer runs again only to recompute what a checkpoint had dropped: no new pass.
     if torch._C._current_graph_task_id() == -1:
-        rows = gates.detach().flatten(0, -2)
         for observer in observers:
-            observer(adapter_name, rows)
+            observer(adapter_name, gates.detach())
 
 
 class MolreLinear(LinearForm, MolreLayer):

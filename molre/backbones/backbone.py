@@ -39,6 +39,12 @@ class Backbone(nn.Module):
         self.spec = spec
         self.provenance: dict[str, Any] = {}
 
+    @property
+    def parameter_count(self) -> int:
+        """How many parameters it has; of a backbone whose architecture is remote code only once it was built."""
+        count = self.spec.parameters or self.provenance["parameters"]
+        return int(count)
+
     def forward(self, images: Float[Tensor, "n c *grid"]) -> Float[Tensor, "n width"]:
         """One feature vector an image: of a slice in 2D, of a volume in 3D."""
         raise NotImplementedError

@@ -19,6 +19,9 @@ _RESEARCH = (
     "another site, scanner or population."
 )
 
+_SPECIALISTS = 30
+"""Findings that the picture of experts shows; report.json has them all."""
+
 
 def page(report: Mapping[str, Any]) -> str:
     """The whole page of a report that :func:`molre.evaluation.report.build` made."""
@@ -236,10 +239,14 @@ def _experts(report: Mapping[str, Any]) -> list[str]:
     text = (
         "A router mixes the experts for every slice. <b>Mean gate</b>: each expert’s share over all slices; the "
         "dotted line is even use. <b>Entropy</b> of one slice’s gates: 1 mixes all experts evenly, 0 uses one alone. "
-        "<b>Balance</b>, the entropy of the mean gates: 1 uses all experts equally over the cohort, 0 one for all."
+        "<b>Balance</b>, the entropy of the mean gates: 1 uses all experts equally over the cohort, 0 one for all; "
+        "<b>effective</b> is the number of evenly used experts with that entropy."
     )
     drawing = svg.shares(sites[0]["mean_gate"], [f"expert {at + 1}" for at in range(sites[0]["experts"])])
-    head = [f"<th>{name}</th>" for name in ("Site", "Slices", "Least mean gate", "Greatest", "Entropy", "Balance")]
+    head = [
+        f"<th>{name}</th>"
+        for name in ("Site", "Slices", "Least mean gate", "Greatest", "Entropy", "Balance", "Effective")
+    ]
     rows = (
         "<tr>"
         + "".join(
@@ -251,13 +258,36 @@ def _experts(report: Mapping[str, Any]) -> list[str]:
                 _number(max(site["mean_gate"])),
                 _number(site["entropy"]),
                 _number(site["balance"]),
+                _number(site["effective_experts"], 2),
             )
         )
         + "</tr>"
         for site in sites
     )
     shown = [drawing] if len(sites) == 1 else []
-    return ["<h2>Use of the experts</h2>", f"<p>{text}</p>", *shown, _table(head, rows)]
+    return ["<h2>Use of the experts</h2>", f"<p>{text}</p>", *shown, _table(head, rows), *_specialists(report)]
+
+
+def _specialists(report: Mapping[str, Any]) -> list[str]:
+    """Which experts have more gate where a finding is, at the site where that differs most."""
+    sites = [site for site in report["experts"] if site["by_finding"] and site["experts"] > 1]
+    if not sites:
+        return []
+
+    def most(row: Mapping[str, Any]) -> float:
+        return max(map(abs, row["difference"]))
+
+    site = max(sites, key=lambda each: max(map(most, each["by_finding"])))
+    rows = sorted(site["by_finding"], key=most, reverse=True)[:_SPECIALISTS]
+    names = {finding["key"]: finding["name"] for finding in report["findings"]}
+    said = [f"{names[row['key']]} ({row['positives']} positives)" for row in rows]
+    text = (
+        f"How much more gate an expert has on scans with a finding than on scans without it (blue: more, red: less), "
+        f"at {_text(site['site'])}, for the {len(rows)} findings where that differs most; at most "
+        f"{most(rows[0]):.3f}. A dark rim marks differences over three standard errors. The router saw no label. With "
+        "this many cells some are marked by chance, and a finding that comes with another shares its experts."
+    )
+    return ["<h3>Experts and findings</h3>", f"<p>{text}</p>", svg.differences(rows, said)]
 
 
 def _facts(report: Mapping[str, Any]) -> str:

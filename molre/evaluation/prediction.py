@@ -15,12 +15,11 @@ from typing import Any
 import numpy as np
 import ray.data
 import torch
-from jaxtyping import Float32, Int16, Int64
+from jaxtyping import Bool, Float32, Int64
 from torch import Tensor
 
 from molre.adapters.gates import record_gates
 from molre.bundle import Bundle, load_bundle
-from molre.classifier import slice_mask
 from molre.cluster import offer
 from molre.errors import ConfigError
 from molre.evaluation.scores import Scores
@@ -37,26 +36,28 @@ class Prediction:
 
     Attributes:
         scores: labels and probabilities, in the order of the store's rows.
-        gates: by adapter site, the gates of every slice that is not all air; empty for an adapter without a router.
+        gates: by adapter site, every gate of every series, NaN where it was for a slice of air; empty for an adapter
+            without a router.
     """
 
     scores: Scores
-    gates: dict[str, Float32[np.ndarray, "routed experts"]]
+    gates: dict[str, Float32[np.ndarray, "series routed experts"]]
 
 
-def open_bundle(bundle_uri: str, *, device: str = "cpu") -> Bundle:
+def open_bundle(bundle_uri: str, *, device: str = "cpu", remote_code: bool = False) -> Bundle:
     """The bundle at a path or URI; a remote one is copied for as long as it takes to read it."""
     with tempfile.TemporaryDirectory(prefix="molre-bundle-") as folder:
-        return load_bundle(Location.of(bundle_uri).download(Path(folder) / "bundle"), device=device)
+        local = Location.of(bundle_uri).download(Path(folder) / "bundle")
+        return load_bundle(local, device=device, remote_code=remote_code)
 
 
 class Scorer:
     """A bundle in a worker, called with batches of row numbers."""
 
-    def __init__(self, bundle_uri: str, store: Store, device: str) -> None:
+    def __init__(self, bundle_uri: str, store: Store, device: str, remote_code: bool) -> None:
         if device == "cpu":
             torch.set_num_threads(1)  # one scorer a CPU: more threads would only wait for each other
-        self._bundle = open_bundle(bundle_uri, device=device)
+        self._bundle = open_bundle(bundle_uri, device=device, remote_code=remote_code)
         self._store = store
 
     def __call__(self, batch: dict[str, Any]) -> dict[str, Any]:
@@ -64,34 +65,32 @@ class Scorer:
         hu = self._store.volumes(batch["row"])
         with record_gates(self._bundle.adapted.model) as gates:
             probabilities = self._bundle.predict(hu)
-        return {"row": batch["row"], "probabilities": probabilities, **_by_series(gates, hu, self._one_a_volume)}
-
-    @property
-    def _one_a_volume(self) -> bool:
-        classifier = self._bundle.adapted.classifier
-        return classifier.routes_volumes or classifier.backbone.spec.dims == 3
+        shown = self._bundle.adapted.classifier.shown(torch.as_tensor(hu)).numpy()
+        return {"row": batch["row"], "probabilities": probabilities, **_by_series(gates, shown)}
 
 
 def _by_series(
-    gates: Mapping[str, list[Tensor]], hu: Int16[np.ndarray, "b d h w"], one_a_volume: bool
-) -> dict[str, Float32[np.ndarray, "b rows experts"]]:
-    """Gates as a table of slices a series, NaN for the slices that are all air and never pooled; or one row a series.
+    gates: Mapping[str, list[Tensor]], shown: Bool[np.ndarray, "b rows"]
+) -> dict[str, Float32[np.ndarray, "b routed experts"]]:
+    """Gates as a table a series, NaN for the slices that are all air and never pooled.
 
-    Where a slice or volume has several gates, as with one a token, the table holds their mean.
+    Args:
+        gates: of each pass; a row a slice, a volume or a window of a slice, in the order of the series.
+        shown: rows that take part in pooling.
     """
-    rows = 1 if one_a_volume else hu.shape[1]
-    air = ~slice_mask(torch.as_tensor(hu)).numpy()
     tables = {}
     for site, passes in gates.items():
-        told = torch.cat(passes).float()
-        table = told.view(len(hu), rows, -1, told.shape[-1]).mean(2).cpu().numpy()
-        if not one_a_volume:
-            table[air] = np.nan
+        rows = torch.cat([one.flatten(1, -2).mean(1) if one.ndim > 2 else one for one in passes])
+        table = rows.float().cpu().numpy().reshape(len(shown), -1, rows.shape[-1])
+        if table.shape[1] % shown.shape[1] == 0:
+            table[~np.repeat(shown, table.shape[1] // shown.shape[1], axis=1)] = np.nan
         tables[f"gates {site}"] = table
     return tables
 
 
-def predict(bundle_uri: str, store: Store, split: str, *, workers: int | None = None) -> Prediction:
+def predict(
+    bundle_uri: str, store: Store, split: str, *, workers: int | None = None, remote_code: bool = False
+) -> Prediction:
     """Probabilities of every series of a split.
 
     Args:
@@ -99,6 +98,7 @@ def predict(bundle_uri: str, store: Store, split: str, *, workers: int | None = 
         store: the same grid as the bundle's.
         split: ``train``, ``val`` or ``test``.
         workers: scorers at work; as many as there are CPUs (GPUs, where there are any) by default.
+        remote_code: run code that comes with the backbone's weights, for the backbones that need it.
 
     Raises:
         ConfigError: the split is empty.
@@ -106,7 +106,7 @@ def predict(bundle_uri: str, store: Store, split: str, *, workers: int | None = 
     rows = store.indices(split)
     if not len(rows):
         raise ConfigError(f"the {split} split of {store.uri} is empty: choose another with --split")
-    scored = _scored(bundle_uri, store, rows.astype(np.int64), workers)
+    scored = _scored(bundle_uri, store, rows.astype(np.int64), workers, remote_code)
     order = np.argsort([row["row"] for row in scored], kind="stable")
     scored = [scored[at] for at in order]
     if [int(row["row"]) for row in scored] != rows.tolist():
@@ -114,21 +114,15 @@ def predict(bundle_uri: str, store: Store, split: str, *, workers: int | None = 
     return Prediction(
         scores=_scores(store, rows, np.stack([np.asarray(row["probabilities"], np.float32) for row in scored])),
         gates={
-            name.removeprefix("gates "): _routed([row[name] for row in scored])
+            name.removeprefix("gates "): np.stack([np.asarray(row[name], np.float32) for row in scored])
             for name in scored[0]
             if name.startswith("gates ")
         },
     )
 
 
-def _routed(tables: list[Any]) -> Float32[np.ndarray, "routed experts"]:
-    """The gates of all series in one table, without the slices of air."""
-    gates = np.concatenate([np.asarray(table, np.float32) for table in tables])
-    return gates[np.isfinite(gates).all(axis=1)]
-
-
 def _scored(
-    bundle_uri: str, store: Store, rows: Int64[np.ndarray, "rows"], workers: int | None
+    bundle_uri: str, store: Store, rows: Int64[np.ndarray, "rows"], workers: int | None, remote_code: bool
 ) -> list[dict[str, Any]]:
     """Each row's answer, in any order."""
     there = offer()
@@ -136,7 +130,7 @@ def _scored(
     dataset = ray.data.from_items([{"row": int(row)} for row in rows], override_num_blocks=-(-len(rows) // BATCH))
     answers = dataset.map_batches(
         Scorer,
-        fn_constructor_args=(bundle_uri, store, "cuda" if there.gpus else "cpu"),
+        fn_constructor_args=(bundle_uri, store, "cuda" if there.gpus else "cpu", remote_code),
         batch_size=BATCH,
         compute=ray.data.ActorPoolStrategy(size=wanted),
         num_cpus=1,

@@ -28,7 +28,7 @@ from molre.evaluation.metrics import (
     reliability,
 )
 from molre.evaluation.scores import Scores
-from molre.evaluation.usage import usage
+from molre.evaluation.usage import by_finding, usage
 from molre.findings import FINDINGS, GROUPS
 
 COMMON = 10
@@ -83,7 +83,7 @@ def build(
     subject: Subject,
     *,
     thresholds: Mapping[str, float] | None = None,
-    gates: Mapping[str, Float32[np.ndarray, "routed experts"]] | None = None,
+    gates: Mapping[str, Float32[np.ndarray, "series routed experts"]] | None = None,
     bootstrap: int = 1000,
     seed: int = 0,
 ) -> dict[str, Any]:
@@ -93,7 +93,7 @@ def build(
         scores: predictions with their labels.
         subject: what was evaluated.
         thresholds: the bundle's threshold by finding key, for sensitivity and specificity.
-        gates: by adapter site, the gates of every routed input; none where the adapter has no router.
+        gates: by adapter site, the gates of every series; none where the adapter has no router.
         bootstrap: resamples behind each interval.
         seed: seed of the resampling.
     """
@@ -113,7 +113,11 @@ def build(
         "findings": [_finding(scores, found, at, thresholds or {}) for at in everything],
         "calibration": _calibration(reliability(scores.labels, scores.probabilities)),
         "roc": [curve for curve in (_roc(scores, group) for group in GROUPS) if curve],
-        "experts": [{"site": site, **usage(table).to_json()} for site, table in (gates or {}).items() if len(table)],
+        "experts": [
+            {"site": site, **usage(table).to_json(), "by_finding": by_finding(table, scores.labels)}
+            for site, table in (gates or {}).items()
+            if len(table)
+        ],
     }
 
 

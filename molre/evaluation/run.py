@@ -28,6 +28,7 @@ def evaluate(
     bootstrap: int = 1000,
     seed: int = 0,
     workers: int | None = None,
+    remote_code: bool = False,
 ) -> dict[str, Any]:
     """Score a split and write ``predictions.parquet``, ``report.json`` and ``report.html``.
 
@@ -39,6 +40,7 @@ def evaluate(
         bootstrap: resamples of patients behind each interval.
         seed: seed of the resampling.
         workers: scorers at work; by default what the cluster has.
+        remote_code: run code that comes with the backbone's weights, for the backbones that need it.
 
     Returns:
         The report, as ``report.json`` holds it.
@@ -50,13 +52,13 @@ def evaluate(
     """
     if bootstrap < 0:
         raise ConfigError(f"bootstrap is {bootstrap}: it must be 0 or more resamples")
-    bundle, store, out = open_bundle(bundle_uri), Store.open(store_uri), Location.of(out_uri)
+    bundle, store, out = open_bundle(bundle_uri, remote_code=remote_code), Store.open(store_uri), Location.of(out_uri)
     if bundle.grid != store.grid:
         raise ConfigError(
             f"the bundle was trained on grid {bundle.grid.name} and the store is on {store.grid.name}: "
             f"ingest again with --grid {bundle.grid.name}"
         )
-    prediction = predict(bundle_uri, store, split, workers=workers)
+    prediction = predict(bundle_uri, store, split, workers=workers, remote_code=remote_code)
     (out / PREDICTIONS).write_bytes(to_parquet(prediction.scores))
     report = build(
         prediction.scores,

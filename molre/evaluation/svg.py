@@ -100,6 +100,34 @@ def shares(values: Sequence[float], labels: Sequence[str]) -> str:
     )
 
 
+def differences(rows: Sequence[Mapping[str, Any]], names: Sequence[str]) -> str:
+    """Experts across, findings down: how much more (blue) or less (red) gate an expert has where the finding is.
+
+    A cell is as strong as its difference, and outlined where that is over three standard errors.
+    """
+    experts, cell, row, left = len(rows[0]["difference"]), 46, 18, 330
+    most = max(max(map(abs, entry["difference"])) for entry in rows) or 1.0
+    heads = "".join(
+        f'<text x="{left + at * cell + cell / 2}" y="12" text-anchor="middle">{at + 1}</text>' for at in range(experts)
+    )
+    body = ""
+    for line, (entry, name) in enumerate(zip(rows, names, strict=True)):
+        top = 18 + line * row
+        body += f'<text x="{left - 8}" y="{top + 13}" text-anchor="end">{escape(name)}</text>'
+        for at, (value, error) in enumerate(zip(entry["difference"], entry["standard_error"], strict=True)):
+            sure = ' stroke="#222" stroke-width="1.2"' if error and abs(value) > 3 * error else ""
+            body += (
+                f'<rect x="{left + at * cell}" y="{top}" width="{cell - 2}" height="{row - 2}" '
+                f'fill="{"#1f5f8b" if value > 0 else "#a3342a"}" fill-opacity="{abs(value) / most:.2f}"{sure}>'
+                f"<title>{escape(name)}, expert {at + 1}: {value:+.4f} (standard error {error:.4f})</title></rect>"
+            )
+    width, height = left + experts * cell + 4, 20 + len(rows) * row
+    return (
+        f'<svg class="plot" width="{width}" height="{height}" viewBox="0 0 {width} {height}" role="img" '
+        f'aria-label="Gate with a finding less gate without it, by expert">{heads}{body}</svg>'
+    )
+
+
 def _stroke(at: int) -> str:
     dash = DASHES[at % len(DASHES)]
     return f'fill="none" stroke="{SERIES[at % len(SERIES)]}" stroke-width="1.8"' + (

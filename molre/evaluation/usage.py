@@ -1,4 +1,4 @@
-"""How a mixture of experts spreads its work: gates averaged over slices, and their entropy."""
+"""How a mixture of experts spreads its work: mean gates, their entropy, and which expert goes with which finding."""
 
 from __future__ import annotations
 
@@ -6,7 +6,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float32, Float64
+from jaxtyping import Float32, Float64, Int8
+
+from molre.findings import KEYS
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -19,6 +21,7 @@ class Usage:
         entropy: mean entropy of an input's gates over its greatest value, log K: 1 is an even mix in every input, 0 is
             one expert an input.
         balance: entropy of the mean gates over log K: 1 is even use over the cohort, 0 is one expert for all.
+        effective: experts that would give that entropy if they were used evenly: exp of the entropy of the mean gates.
         routed: number of inputs.
     """
 
@@ -26,6 +29,7 @@ class Usage:
     dominant: Float64[np.ndarray, "experts"]
     entropy: float
     balance: float
+    effective: float
     routed: int
 
     def to_json(self) -> dict[str, Any]:
@@ -36,6 +40,7 @@ class Usage:
             "dominant_share": [float(share) for share in self.dominant],
             "entropy": self.entropy,
             "balance": self.balance,
+            "effective_experts": self.effective,
             "routed": self.routed,
         }
 
@@ -49,19 +54,58 @@ def normalised_entropy(gates: Float64[np.ndarray, "n experts"]) -> Float64[np.nd
     return np.clip(-(gates * logs).sum(axis=-1) / np.log(experts), 0.0, 1.0)
 
 
-def usage(gates: Float32[np.ndarray, "routed experts"]) -> Usage:
+def usage(gates: Float32[np.ndarray, "series routed experts"]) -> Usage:
     """Summary of the gates of many inputs.
 
     Args:
-        gates: a row an input, each a distribution over the experts.
+        gates: of every series, each a distribution over the experts, NaN where the slice was all air.
     """
-    wide = gates.astype(np.float64)
+    flat = gates.reshape(-1, gates.shape[-1])
+    wide = flat[np.isfinite(flat).all(axis=1)].astype(np.float64)
     mean = wide.mean(axis=0)
-    dominant = np.bincount(wide.argmax(axis=1), minlength=wide.shape[1]) / len(wide)
+    balance = float(normalised_entropy(mean[None])[0])
     return Usage(
         mean=mean,
-        dominant=dominant,
+        dominant=np.bincount(wide.argmax(axis=1), minlength=wide.shape[1]) / len(wide),
         entropy=float(normalised_entropy(wide).mean()),
-        balance=float(normalised_entropy(mean[None])[0]),
+        balance=balance,
+        effective=float(len(mean) ** balance),
         routed=len(wide),
     )
+
+
+def by_finding(
+    gates: Float32[np.ndarray, "series routed experts"], labels: Int8[np.ndarray, "series findings"]
+) -> list[dict[str, Any]]:
+    """Mean gate of each expert on the series with a finding and on those without it.
+
+    A series counts once, by the mean over its slices. The router never saw a label: what stands out here it found in
+    the images, or by chance, which a standard error of the difference tells.
+
+    Args:
+        gates: of every series, NaN where the slice was all air.
+        labels: 1, 0 or -1; unknown ones are left out.
+
+    Returns:
+        A row a finding that has two series or more on either side, in the order of the findings, as JSON values.
+    """
+    series = np.nanmean(gates.astype(np.float64), axis=1)
+    rows = []
+    for at, key in enumerate(KEYS):
+        with_it, without = (series[labels[:, at] == value] for value in (1, 0))
+        if min(len(with_it), len(without)) < 2:
+            continue
+        difference = with_it.mean(0) - without.mean(0)
+        error = np.sqrt(with_it.var(0, ddof=1) / len(with_it) + without.var(0, ddof=1) / len(without))
+        rows.append(
+            {
+                "key": key,
+                "positives": len(with_it),
+                "negatives": len(without),
+                "gate_on_positives": with_it.mean(0).tolist(),
+                "gate_on_negatives": without.mean(0).tolist(),
+                "difference": difference.tolist(),
+                "standard_error": error.tolist(),
+            }
+        )
+    return rows

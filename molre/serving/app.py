@@ -44,7 +44,9 @@ class Ingress:
     """The HTTP interface in a replica; Serve builds the interface after the constructor."""
 
     def __init__(self, model: DeploymentHandle, settings: Settings, token: str | None) -> None:
-        self._service = Service(open_bundle(settings.bundle), Remote(model), settings, token)
+        self._service = Service(
+            open_bundle(settings.bundle, remote_code=settings.remote_code), Remote(model), settings, token
+        )
 
     def __serve_build_asgi_app__(self) -> FastAPI:
         return make_api(self._service)
@@ -58,7 +60,7 @@ def build(args: Settings) -> serve.Application:
         BundleError: the bundle is absent or damaged.
     """
     token = token_digest(args.token_file)
-    open_bundle(args.bundle)
+    open_bundle(args.bundle, remote_code=args.remote_code)
     model: Any = serve.deployment(Model)
     ingress: Any = serve.deployment(serve.ingress()(Ingress))
     behind = model.options(
@@ -68,4 +70,4 @@ def build(args: Settings) -> serve.Application:
     )
     # The service sheds load itself, with an answer in JSON; Serve's own bound stays out of the probes' way.
     front = ingress.options(name="Ingress", ray_actor_options={"num_cpus": 0}, max_ongoing_requests=1000)
-    return front.bind(behind.bind(args.bundle, args.threads), args, token)
+    return front.bind(behind.bind(args.bundle, args.threads, args.remote_code), args, token)

@@ -24,15 +24,17 @@ class Model:
     One volume at a time: a study is already a batch of slices, so batching studies would only add latency.
     """
 
-    def __init__(self, bundle_uri: str, threads: int) -> None:
+    def __init__(self, bundle_uri: str, threads: int, remote_code: bool) -> None:
         """Load and warm up.
 
         Args:
             bundle_uri: path or URI.
             threads: of torch on the CPU; 0 for all that this process may use.
+            remote_code: run code that comes with the backbone's weights, for the backbones that need it.
         """
         torch.set_num_threads(threads or len(os.sched_getaffinity(0)))
-        self._bundle = open_bundle(bundle_uri, device="cuda" if torch.cuda.is_available() else "cpu")
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+        self._bundle = open_bundle(bundle_uri, device=device, remote_code=remote_code)
         self._turn = asyncio.Lock()
         self._predict(np.zeros(self._bundle.grid.shape, np.int16))
 

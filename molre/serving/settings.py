@@ -31,6 +31,7 @@ class Settings(BaseModel):
     threads: int = Field(default=0, ge=0, description="torch threads of the model; 0 for all CPUs of the machine")
     model_cpus: float = Field(default=1.0, ge=0, description="CPUs that the model replica reserves in Ray")
     model_gpus: float = Field(default=0.0, ge=0, description="GPUs that the model replica reserves in Ray")
+    remote_code: bool = Field(default=False, description="run code that comes with the backbone's weights")
 
 
 def token_digest(token_file: str | None) -> str | None:

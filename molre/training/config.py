@@ -6,8 +6,12 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from molre.adapters import AdapterConfig, Gate
+from molre.classifier import MEMORY_MIB
 from molre.errors import ConfigError
-from molre.location import home, place
+from molre.location import Location, home, place
+
+FEATURES = ("auto", "cached", "live")
+"""Words that ``features`` may be instead of a place."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -16,8 +20,10 @@ class TrainConfig:
 
     store: str | None = None
     """Store made by jobs/ingest.py, a path or URI; without it, the embedded phantom cohort."""
-    features: str | None = None
-    """Cached features made by jobs/embed.py; without it they are made in OUT/features where the site allows it."""
+    features: str = "auto"
+    """cached: train on frozen features computed once; live: run the backbone in every step; auto: cached where the
+    site allows it. Features lie in MOLRE_HOME/features where OUT is in MOLRE_HOME, else in OUT/features, and are made
+    where they are missing; a folder or URI, such as --out of jobs/embed.py, means cached, and there."""
     out: str = field(default_factory=lambda: str(home() / "train"))
     """Folder or URI of the result; the same folder goes on with a run that was stopped."""
     backbone: str = "dinov3-tiny"
@@ -26,6 +32,10 @@ class TrainConfig:
     """Checkpoint file or folder, or a hub id; 'random'; without it the packaged weights, else random ones."""
     adapter: Literal["none", "lora", "mlp", "molre", "full"] = "molre"
     """Kind of adapter; none trains pooling and head only, full trains everything."""
+    memory_mib: float = MEMORY_MIB
+    """What a frozen forward pass may take beyond the weights, MiB; bounds the slices that pass at once."""
+    remote_code: bool = False
+    """Run code that comes with the weights, for the backbones that need it."""
     site: str = "feature"
     """Where the adapter sits: feature, last_block, attention, or a regular expression over module names."""
     experts: int = 6
@@ -83,13 +93,20 @@ class TrainConfig:
     """Bootstrap resamples of the evaluation's intervals."""
 
     def __post_init__(self) -> None:
-        for name in ("store", "features", "out"):
+        for name in ("store", "out"):
             if getattr(self, name) is not None:
                 object.__setattr__(self, name, place(getattr(self, name)))
+        if self.features not in FEATURES:
+            object.__setattr__(self, "features", place(self.features))
+        if self.features not in ("auto", "live") and not self.cacheable:
+            raise ConfigError(
+                f"adapter {self.adapter} at site {self.site} trains within the backbone, so that features cannot be "
+                "computed once: use --features live"
+            )
         for name in ("epochs", "batch_size", "accumulation", "workers", "checkpoint_every_epochs"):
             if getattr(self, name) < 1:
                 raise ConfigError(f"{name} is {getattr(self, name)}: it must be at least 1")
-        for name in ("learning_rate", "clip_norm", "temperature"):
+        for name in ("learning_rate", "clip_norm", "temperature", "memory_mib"):
             if getattr(self, name) is not None and getattr(self, name) <= 0:
                 raise ConfigError(f"{name} is {getattr(self, name)}: it must be above 0")
         if self.batch_size < self.workers * self.accumulation:
@@ -100,6 +117,20 @@ class TrainConfig:
 
     @property
     def cached(self) -> bool:
+        """Whether training reads frozen features instead of voxels."""
+        return self.cacheable and self.features != "live"
+
+    @property
+    def features_root(self) -> str:
+        """Folder or URI below which the run's features lie."""
+        if self.features not in FEATURES:
+            return self.features
+        # OUT is where every node of a cluster writes; of MOLRE_HOME that is known only where OUT is in it.
+        within = Location.of(self.out).uri.startswith(Location.of(home()).uri + "/")
+        return (Location.of(home() if within else self.out) / "features").uri
+
+    @property
+    def cacheable(self) -> bool:
         """Whether frozen features can stand for the backbone: nothing before the feature site is trained."""
         return self.adapter == "none" or (self.site == "feature" and self.adapter != "full")
 
@@ -108,7 +139,7 @@ class TrainConfig:
         """Peak learning rate; the defaults were chosen on phantoms of another seed than the embedded cohort's."""
         if self.learning_rate is not None:
             return self.learning_rate
-        return 5e-3 if self.cached else 5e-5 if self.adapter == "full" else 5e-4
+        return 5e-3 if self.cacheable else 5e-5 if self.adapter == "full" else 5e-4
 
     @property
     def adapter_config(self) -> AdapterConfig:

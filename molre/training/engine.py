@@ -70,7 +70,7 @@ class Engine:
     def logits(self, batch: Batch) -> Float[Tensor, "batch findings"]:
         """Logits in float32, through DeepSpeed's hooks."""
         if batch.features is not None:
-            batch = Batch(labels=batch.labels, hu=None, features=batch.features.to(self.dtype), mask=batch.mask)
+            batch = Batch(labels=batch.labels, features=batch.features.to(self.dtype), mask=batch.mask)
         return self.engine(batch).float()
 
     def step(self, parts: Iterable[Batch], known: int, rate: float, weights: Float[Tensor, "2 findings"]) -> float:

@@ -11,7 +11,6 @@ import torch
 from jaxtyping import Bool, Float, Int8, Int16, Int64
 from torch import Tensor
 
-from molre.classifier import slice_mask
 from molre.embedding import Features
 from molre.store import Store
 from molre.store.readahead import Readahead, Shape, plain
@@ -24,14 +23,14 @@ class Batch:
     Attributes:
         labels: 1, 0 or -1.
         hu: voxels, where the backbone runs in the step.
-        features: slice features, where it does not.
-        mask: slices that take part in pooling.
+        features: what it gave earlier, where it does not.
+        mask: rows of the features that take part in pooling.
     """
 
     labels: Int8[Tensor, "batch findings"]
-    hu: Int16[Tensor, "batch slices rows columns"] | None
-    features: Float[Tensor, "batch slices width"] | None
-    mask: Bool[Tensor, "batch slices"]
+    hu: Int16[Tensor, "batch slices height breadth"] | None = None
+    features: Float[Tensor, "batch rows width"] | None = None
+    mask: Bool[Tensor, "batch rows"] | None = None
 
 
 class Examples:
@@ -67,14 +66,14 @@ class Examples:
     ) -> Generator[Batch, None, None]:
         for rows in steps:
             values, mask = (torch.from_numpy(array).to(self.device) for array in features.read(rows))
-            yield Batch(labels=self._labels(rows), hu=None, features=values, mask=mask)
+            yield Batch(labels=self._labels(rows), features=values, mask=mask)
 
     def _of_voxels(self, steps: Iterable[Int64[np.ndarray, " _"]]) -> Generator[Batch, None, None]:
         with contextlib.closing(self._ahead.volumes(steps)) as read:
             for rows, volumes in read:
                 hu = torch.from_numpy(volumes).to(self.device, non_blocking=True)
                 try:
-                    yield Batch(labels=self._labels(rows), hu=hu, features=None, mask=slice_mask(hu))
+                    yield Batch(labels=self._labels(rows), hu=hu)
                 finally:
                     if self.device.type == "cuda":
                         # The transfer reads the buffer, which is about to be filled again.

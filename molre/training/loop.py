@@ -47,7 +47,7 @@ def train_worker(settings: dict[str, Any]) -> None:
     context.logger.setLevel(logging.WARNING)  # it would tell every report at length
     config = TrainConfig(**settings)
     store = Store.open(config.store or "")
-    features = Features.open(config.features) if config.cached and config.features else None
+    features = Features.open(config.features) if config.cached else None
     Worker(config, Examples(store, features, get_device())).run()
 
 
@@ -67,7 +67,7 @@ class Worker:
         self.sampler = Sampler(count=len(self.rows), batch_size=config.batch_size, seed=config.seed)
         self.weights = class_weights(examples.labels[self.rows]).to(self.device)
         cached = examples.features is not None
-        self.trainee = Trainee(make(config, cached), cached)
+        self.trainee = Trainee(make(config, examples.store.grid, cached=cached), cached)
         self.engine = Engine(self.trainee, config, self.world, self.device)
         self.progress = self._restore()
 

@@ -35,7 +35,17 @@ RUN = "run.json"
 CONTROLLER_RESTARTS = 2
 """Ray Train restarts a dead controller without end unless it is told; twice outlasts a lost node."""
 
-FREE = ("out", "epochs", "workers", "max_failures", "evaluate", "bootstrap", "features", "checkpoint_every_epochs")
+FREE = (
+    "out",
+    "epochs",
+    "workers",
+    "max_failures",
+    "evaluate",
+    "bootstrap",
+    "features",
+    "memory_mib",
+    "checkpoint_every_epochs",
+)
 """Settings that may differ when a run is taken up again."""
 
 
@@ -51,11 +61,14 @@ def train(config: TrainConfig) -> dict[str, Any]:
     if config.store is None:
         raise ConfigError("training needs a store: make one with jobs/ingest.py")
     store = Store.open(config.store)
-    adapted = make(config, cached=config.cached)
+    adapted = make(config, store.grid, cached=config.cached)
+    if not config.cached:  # embedding says it too
+        for told in adapted.classifier.shortcomings:
+            print(f"note: {told}", flush=True)
     print(f"{config.backbone}, {describe(adapted)}; {store.rows} studies, {_split_counts(store)}", flush=True)
     _claim(config)
     features = _features(config, store)
-    result = fit(dataclasses.replace(config, features=features.uri if features else None))
+    result = fit(dataclasses.replace(config, features=features.uri) if features else config)
     bundle_at = Location.of(config.out) / "bundle"
     with tempfile.TemporaryDirectory() as folder:
         best = _best(result, Path(folder))
@@ -149,12 +162,16 @@ def _claim(config: TrainConfig) -> None:
 def _features(config: TrainConfig, store: Store) -> Features | None:
     if not config.cached:
         return None
-    if config.features is not None:
-        features = Features.open(config.features)
-        features.check(store, config.backbone)
-        return features
-    out = (Location.of(config.out) / "features").uri
-    return embed(EmbedConfig(store=store.uri, backbone=config.backbone, weights=config.weights, out=out))
+    return embed(
+        EmbedConfig(
+            store=store.uri,
+            backbone=config.backbone,
+            weights=config.weights,
+            out=config.features_root,
+            memory_mib=config.memory_mib,
+            remote_code=config.remote_code,
+        )
+    )
 
 
 def _best(result: Any, folder: Path) -> Path:
@@ -184,7 +201,7 @@ def _bundle(
     config: TrainConfig, store: Store, state: checkpoints.Checkpoint, thresholds: dict[str, float], folder: Path
 ) -> Path:
     """Build the classifier with its real backbone, put the best checkpoint in, and save it."""
-    adapted = make(config, cached=False)
+    adapted = make(config, store.grid, cached=False)
     load_trained(adapted, state.parameters)
     provenance = {
         "store": {"source": store.manifest.source, "counts": store.manifest.counts},

@@ -12,6 +12,7 @@ from molre.classifier import Classifier
 from molre.errors import WeightsError
 from molre.training.config import TrainConfig
 from molre.training.examples import Batch
+from molre.volume import Grid
 
 
 class Trainee(nn.Module):
@@ -40,19 +41,32 @@ class Trainee(nn.Module):
         """Logits."""
         if batch.features is not None:
             return self._classify(batch.features, batch.mask)
-        return self._forward(hu=batch.hu, mask=batch.mask)
+        return self._forward(hu=batch.hu)
 
 
-def make(config: TrainConfig, cached: bool) -> Adapted:
+def make(config: TrainConfig, grid: Grid, *, cached: bool) -> Adapted:
     """The classifier with its adapter at step 0, the same on every worker.
 
     Args:
         config: names backbone, weights, adapter and seed.
+        grid: of the store.
         cached: with the backbone's facts and without its network, for use with cached features.
+
+    Raises:
+        ConfigError: the backbone does not fit the grid, or the adapter its budget.
     """
     spec = spec_named(config.backbone)
-    backbone = Backbone(spec) if cached else build(config.backbone, weights=config.weights)
-    classifier = Classifier(backbone, query_per_finding=config.query_per_finding, seed=config.seed)
+    if cached and spec.parameters is not None:
+        backbone = Backbone(spec)
+    else:
+        backbone = build(config.backbone, weights=config.weights, remote_code=config.remote_code)
+    classifier = Classifier(
+        backbone,
+        grid=grid,
+        query_per_finding=config.query_per_finding,
+        memory_mib=config.memory_mib,
+        seed=config.seed,
+    )
     return attach(classifier, config.adapter_config, seed=config.seed)
 
 
