@@ -124,7 +124,7 @@ def _molre_fit(config: AdapterConfig, forms: Sequence[Form], limit: int, step: i
 def _largest(fits: Callable[[int], bool], most: int | None) -> int:
     """The largest count from 1 up to ``most`` that fits, where all below it do; 0 if none does."""
     low, high = 0, 1
-    while fits(high) and (most is None or high < most):
+    while (most is None or high <= most) and fits(high):
         low, high = high, 2 * high
     if most is not None:
         high = min(high, most + 1)

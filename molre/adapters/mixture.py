@@ -85,9 +85,10 @@ class MolreLayer(AdapterLayer):
         if config.gate == "row" and hidden.ndim > 2:
             # The first layer is linear, so its mean over positions is its value at the positions' mean.
             hidden = hidden.flatten(1, -2).mean(1)
-        hidden = functional.gelu(hidden + self.molre_hidden_bias[adapter_name])
-        logits = functional.linear(hidden, self.molre_gate_weight[adapter_name], self.molre_gate_bias[adapter_name])
-        return (logits.float() / config.temperature).softmax(-1)
+        # As a matrix: products of more dimensions differ in their last bit with whether gradients are wanted.
+        rows = functional.gelu(hidden.flatten(0, -2) + self.molre_hidden_bias[adapter_name])
+        logits = functional.linear(rows, self.molre_gate_weight[adapter_name], self.molre_gate_bias[adapter_name])
+        return (logits.float() / config.temperature).softmax(-1).view(*hidden.shape[:-1], config.experts)
 
     def _weighted(self, activations: Tensor, gates: Float[Tensor, "n *t K"], config: MolreConfig) -> Tensor:
         """Every activation times its expert's gate, without writing the gates out rank by rank."""

@@ -6,7 +6,8 @@ import torch
 from safetensors.torch import load_file
 
 from molre.adapters import AdapterConfig, attach, record_gates
-from molre.adapters.attachment import fit
+from molre.adapters.budget import plan
+from molre.adapters.layer import Form
 from molre.backbones import Backbone, build, spec_named
 from molre.classifier import Classifier
 from molre.errors import ConfigError
