@@ -22,7 +22,9 @@ class Block(torch.nn.Module):
         super().__init__()
         make = {"linear": linear, "conv2d": torch.nn.Conv2d, "conv3d": torch.nn.Conv3d}[form]
         channels, other = (16, 12) if form == "linear" else (3, 8)
-        self.first = make(channels, other, **({} if form == "linear" else {"kernel_size": 3, "stride": 2, "padding": 1}))
+        self.first = make(
+            channels, other, **({} if form == "linear" else {"kernel_size": 3, "stride": 2, "padding": 1})
+        )
         self.second = make(other, 6, **({} if form == "linear" else {"kernel_size": 1}))
         self.head = torch.nn.Linear(6, 4)
         self.channels_last = form == "linear"
@@ -77,3 +79,11 @@ def shake(model, seed=0):
 
 def trained(model):
     return {name: parameter for name, parameter in model.named_parameters() if parameter.requires_grad}
+
+
+def gradients(model, x):
+    """The output, and the gradients of all that is trained."""
+    model.zero_grad()
+    y = model(x)
+    y.square().sum().backward()
+    return y, {name: parameter.grad.clone() for name, parameter in trained(model).items()}

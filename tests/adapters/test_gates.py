@@ -4,9 +4,9 @@ import math
 
 import pytest
 import torch
+from networks import adapted, configuration, inputs, shake
 
 from molre.adapters import GateMeter, MolreConfig, gates, record_gates
-from networks import adapted, configuration, inputs, shake
 
 pytestmark = pytest.mark.filterwarnings("error")
 

@@ -3,10 +3,10 @@
 import peft
 import pytest
 import torch
+from networks import SIZES, block, inputs, trained
 from peft import LoraConfig
 from peft.tuners.lora import Conv2d
 
-from networks import SIZES, block, inputs, trained
 from molre.adapters import MolreConfig, MolreConv2d, MolreLinear
 
 NAMES = {"molre_down.default": "lora_A.default.weight", "molre_up.default": "lora_B.default.weight"}

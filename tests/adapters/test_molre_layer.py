@@ -49,6 +49,7 @@ def wrapped(base, config=None, *, dtype=torch.float32, randomise=True):
 
 
 def layer_of(config=None, d_in=16, d_out=12, **options):
+    torch.manual_seed(1)
     return wrapped(torch.nn.Linear(d_in, d_out), config, **options)
 
 
@@ -246,9 +247,8 @@ def test_the_bottleneck_on_a_convolution_is_gelu_between_two():
 
 @pytest.mark.parametrize(
     "wrong",
-    [{"experts": 0}, {"rank": 0}, {"alpha": 0.0}, {"temperature": -1.0}, {"dropout": 1.0}, {"router_width": 0},
-     {"gate": "slice"}],
-)  # fmt: skip
+    [{"experts": 0}, {"rank": 0}, {"alpha": 0.0}, {"temperature": -1.0}, {"dropout": 1.0}, {"router_width": 0}],
+)
 def test_settings_out_of_range_are_refused(wrong):
     with pytest.raises(ConfigError, match=next(iter(wrong))):
         MolreConfig(**wrong)

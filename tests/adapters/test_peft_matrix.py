@@ -3,9 +3,9 @@
 import peft
 import pytest
 import torch
+from networks import KINDS, OURS, SIZES, adapted, block, configuration, inputs, shake, trained
 from peft import PeftModel, get_peft_model_state_dict, inject_adapter_in_model, set_peft_model_state_dict
 
-from networks import KINDS, OURS, SIZES, adapted, block, configuration, inputs, shake, trained
 from molre.adapters import MolreConfig
 from molre.errors import ConfigError
 
@@ -38,7 +38,9 @@ def test_saved_and_loaded_it_is_the_same(form, kind, low_cpu_mem_usage, tmp_path
     assert not trained(loaded)
     again = PeftModel.from_pretrained(block(form), tmp_path, is_trainable=True)
     assert trained(again).keys() == trained(model).keys()
-    assert again.peft_config["default"].to_dict().items() >= {"peft_type": model.peft_config["default"].peft_type}.items()
+    assert (
+        again.peft_config["default"].to_dict().items() >= {"peft_type": model.peft_config["default"].peft_type}.items()
+    )
 
 
 @every
@@ -99,7 +101,9 @@ def test_active_adapters_add_up(form, kind):
     for names in (["default"], ["other"], ["default", "other"]):
         model.base_model.set_adapter(names)
         alone[tuple(names)] = model(x) - block(form)(x)
-    torch.testing.assert_close(alone[("default", "other")], alone[("default",)] + alone[("other",)], atol=1e-5, rtol=1e-5)
+    torch.testing.assert_close(
+        alone[("default", "other")], alone[("default",)] + alone[("other",)], atol=1e-5, rtol=1e-5
+    )
 
 
 @every
