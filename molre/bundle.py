@@ -27,7 +27,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 import molre
-from molre.adapters import Adapted, AdapterConfig
+from molre.adapters import Adapted, AdapterConfig, route
 from molre.backbones import Backbone, build, fingerprint
 from molre.classifier import Classifier
 from molre.errors import BundleError, ConfigError, WeightsError
@@ -334,6 +334,7 @@ def _source(provenance: dict[str, Any]) -> str | None:
 def _adapted(folder: Path, manifest: dict[str, Any], classifier: Classifier) -> Adapted:
     said = manifest["adapter"]
     config = AdapterConfig(**{field.name: said[field.name] for field in fields(AdapterConfig)})
+    route(classifier, config)
     model: torch.nn.Module = classifier
     if said["files"]:
         try:

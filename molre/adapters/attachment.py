@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from typing import Literal
 
 import torch
 from peft import LoraConfig, PeftConfig, get_peft_model
 from peft.tuners.tuners_utils import BaseTunerLayer
 from torch import nn
 
+from molre.adapters.budget import Plan, plan
 from molre.adapters.config import AdapterConfig, BottleneckConfig, MolreConfig
-from molre.adapters.sites import modules_at, target_regex
+from molre.adapters.sites import FEATURE, forms_at, target_regex
+from molre.backbones import Backbone, BackboneSpec
 from molre.classifier import Classifier
 from molre.errors import ConfigError
-
-# Rank 8 and width 64 are the default; narrower routers go with lower ranks, so that the router never outgrows the
-# experts by much. The last step is there for backbones of a few million parameters.
-LADDER = ((8, 64), (4, 32), (2, 16), (1, 8), (1, 4))
-"""(rank, router width) that an unset rank is chosen from, largest first."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -50,29 +48,64 @@ def attach(classifier: Classifier, config: AdapterConfig, seed: int = 0) -> Adap
         seed: of the adapter's initial weights. The global generator is left as it was.
 
     Raises:
-        ConfigError: the site matches nothing, the adapter is larger than its budget, or there is one already.
+        ConfigError: the site matches nothing, the adapter is larger than its budget, its gate is at no level that the
+            backbone has at this site, or there is one already.
     """
     if config.kind in ("none", "full"):
         _open(classifier, whole=config.kind == "full")
         return Adapted(model=classifier, classifier=classifier, config=config, added_parameters=0, added_fraction=0.0)
     if any(isinstance(module, BaseTunerLayer) for module in classifier.modules()):
         raise ConfigError("the classifier has an adapter already: add another through its PeftModel.add_adapter")
-    layers = modules_at(classifier, config.site)
-    shapes = [(layer.in_features, layer.out_features) for layer in layers.values()]
-    fitted, added = fit(config, shapes, _size(classifier))
+    planned = planned_for(classifier.backbone, config)
+    gate = gate_level(classifier.backbone.spec, config)
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(seed)
-        model = get_peft_model(classifier, peft_config(fitted, list(layers)))
+        model = get_peft_model(classifier, peft_config(planned.config, list(planned.forms), gate))
     opened = adapter_parameters(model)
-    assert opened == added, f"planned {added} adapter parameters, made {opened}"
+    assert opened == planned.added, f"planned {planned.added} adapter parameters, made {opened}"
     _open(classifier, whole=False)
+    route(classifier, config)
     return Adapted(
         model=model,
         classifier=classifier,
-        config=fitted,
-        added_parameters=added,
-        added_fraction=added / _size(classifier),
+        config=planned.config,
+        added_parameters=planned.added,
+        added_fraction=planned.fraction,
     )
+
+
+def planned_for(backbone: Backbone, config: AdapterConfig) -> Plan:
+    """What ``attach`` would add, layer by layer; the backbone may be an outline without weights.
+
+    Raises:
+        ConfigError: as ``attach`` does.
+    """
+    gate_level(backbone.spec, config)
+    return plan(config, forms_at(backbone, config.site), backbone.parameter_count)
+
+
+def gate_level(spec: BackboneSpec, config: AdapterConfig) -> Literal["row", "token"]:
+    """What one gate of MoLRE is for, as ``MolreConfig`` says it.
+
+    Raises:
+        ConfigError: the backbone has no such level at this site.
+    """
+    if config.kind != "molre" or config.gate == "auto":
+        return "row"
+    if config.gate == "slice" and spec.dims == 3:
+        raise ConfigError(f"{spec.name} reads whole volumes and has no slices to gate: choose gate volume or token")
+    if config.gate == "volume" and spec.dims == 2 and config.site != FEATURE:
+        raise ConfigError(
+            f"{spec.name} reads slices one by one, so that within it no gate can be one a volume: "
+            "choose gate slice or token, or the site feature"
+        )
+    return "token" if config.gate == "token" else "row"
+
+
+def route(classifier: Classifier, config: AdapterConfig) -> None:
+    """Tell the classifier whether its site is to see a volume's slices together, as a gate a volume needs it."""
+    volumes = config.kind == "molre" and config.gate == "volume"
+    classifier.routes_volumes = volumes and classifier.backbone.spec.dims == 2
 
 
 def adapter_parameters(model: nn.Module) -> int:
@@ -88,10 +121,6 @@ def _trained_with_every_adapter(name: str) -> bool:
     return name.removeprefix("base_model.model.").startswith(("pooling.", "head."))
 
 
-def _size(classifier: Classifier) -> int:
-    return classifier.backbone.parameter_count
-
-
 def _open(classifier: Classifier, *, whole: bool) -> None:
     classifier.pooling.requires_grad_(True)
     classifier.head.requires_grad_(True)
@@ -100,59 +129,7 @@ def _open(classifier: Classifier, *, whole: bool) -> None:
             parameter.requires_grad_(name not in classifier.backbone.idle)
 
 
-def molre_size(shapes: list[tuple[int, int]], experts: int, rank: int, width: int) -> int:
-    """Parameters of MoLRE on layers of the given (in, out) features: experts, then the router with its biases."""
-    ranks = experts * rank
-    return sum((ranks + width) * d_in + d_out * ranks + width + experts * width + experts for d_in, d_out in shapes)
-
-
-def fit(config: AdapterConfig, shapes: list[tuple[int, int]], backbone_parameters: int) -> tuple[AdapterConfig, int]:
-    """The adapter with its size filled in, and the number of parameters that it adds.
-
-    Args:
-        config: of kind lora, mlp or molre.
-        shapes: (in, out) features of the layers it goes on.
-        backbone_parameters: what the budget is a fraction of.
-
-    Raises:
-        ConfigError: it would add more than its budget.
-    """
-    limit = int(config.budget * backbone_parameters)
-    both_ways = sum(d_in + d_out for d_in, d_out in shapes)
-    if config.kind == "molre":
-        rank, width = _molre_step(config, shapes, limit)
-        fitted, added = replace(config, rank=rank, router_width=width), molre_size(shapes, config.experts, rank, width)
-    else:
-        rank = config.rank or _matched(config, shapes, limit, both_ways)
-        fitted, added = replace(config, rank=rank), rank * both_ways
-    if added > limit and not config.over_budget:
-        raise ConfigError(
-            f"{config.kind} of rank {rank} at {len(shapes)} layers of {config.site!r} adds {added:,} parameters "
-            f"({added / backbone_parameters:.2%} of the backbone), over the budget of {limit:,} ({config.budget:.2%}): "
-            "choose a lower rank, fewer layers, or set over_budget"
-        )
-    return fitted, added
-
-
-def _molre_step(config: AdapterConfig, shapes: list[tuple[int, int]], limit: int) -> tuple[int, int]:
-    if config.rank is not None:
-        return config.rank, config.router_width or min(8 * config.rank, 64)
-    steps = [(rank, config.router_width or width) for rank, width in LADDER]
-    if config.over_budget:
-        return steps[0]
-    within = [step for step in steps if molre_size(shapes, config.experts, *step) <= limit]
-    return within[0] if within else steps[-1]
-
-
-def _matched(config: AdapterConfig, shapes: list[tuple[int, int]], limit: int, both_ways: int) -> int:
-    """Rank or width that makes the control comparable with the MoLRE that would stand in its place."""
-    rank, width = _molre_step(config, shapes, limit)
-    if config.kind == "lora":
-        return config.experts * rank
-    return max(molre_size(shapes, config.experts, rank, width) // both_ways, 1)
-
-
-def peft_config(config: AdapterConfig, names: list[str]) -> PeftConfig:
+def peft_config(config: AdapterConfig, names: list[str], gate: Literal["row", "token"] = "row") -> PeftConfig:
     """The configuration that PEFT saves for a fitted adapter on the named modules."""
     assert config.rank is not None
     target = target_regex(names)
@@ -173,5 +150,6 @@ def peft_config(config: AdapterConfig, names: list[str]) -> PeftConfig:
         temperature=config.temperature,
         dropout=config.dropout,
         router_width=config.router_width,
+        gate=gate,
         target_modules=target,
     )

@@ -16,6 +16,10 @@ for _name in ("MOLRE", "BOTTLENECK"):
         extend_enum(PeftType, _name, _name)
 
 Kind = Literal["none", "lora", "mlp", "molre", "full"]
+Gate = Literal["auto", "slice", "volume", "token"]
+
+LIMIT = 0.005
+"""The paper's limit of added parameters, as a fraction of the backbone's."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -28,14 +32,18 @@ class AdapterConfig:
         site: ``feature`` (the slice feature), ``last_block`` (query, key, value and output of the last transformer
             block), ``attention`` (query and value of every block), or a regular expression over module names.
         experts: K of MoLRE; the paper's 6.
-        rank: of each expert, of LoRA, or the bottleneck's width. None fits it: for molre the largest of 8 (the
-            paper's), 4, 2 and 1 within the budget; for lora K times that; for mlp the same number of parameters.
+        rank: of each expert, of LoRA, or the bottleneck's width. None fits it: for molre the largest within the budget,
+            and at most the paper's 8 where no budget is given; for lora K times that; for mlp the same number of
+            parameters.
         alpha: scale of an expert or of LoRA is alpha / rank.
         temperature: of the router's softmax.
         dropout: probability of dropping an activation inside the adapter during training.
-        router_width: hidden units of the router. None takes 8 a rank up to 64, and 4 where rank 1 fits no other way.
-        budget: most parameters that the adapter may add, as a fraction of the backbone's; the paper's 0.5 %.
-        over_budget: go over the budget instead of refusing; an unset rank is then fitted to the paper's 8.
+        router_width: hidden units of the router. None takes 8 a rank up to 64, fewer where rank 1 fits no other way.
+        gate: what MoLRE's router decides on: ``slice``, ``volume``, ``token``, or ``auto``, which is the paper's level,
+            a slice for 2D backbones and a volume for 3D ones. With one expert there is no router.
+        budget: most parameters that the adapter may add, as a fraction of the backbone's. None is the paper's 0.5 %.
+        over_budget: go over the budget instead of refusing. An unset rank is then the paper's 8, or, where a budget is
+            given, the largest that fits it and 1 if none does.
     """
 
     kind: Kind = "molre"
@@ -46,7 +54,8 @@ class AdapterConfig:
     temperature: float = 1.0
     dropout: float = 0.0
     router_width: int | None = None
-    budget: float = 0.005
+    gate: Gate = "auto"
+    budget: float | None = None
     over_budget: bool = False
 
     def __post_init__(self) -> None:
@@ -55,8 +64,15 @@ class AdapterConfig:
         if not self.site:
             raise ConfigError("the adapter's site is empty: choose feature, last_block, attention or a regex")
         _check(self.experts, self.rank, self.alpha, self.temperature, self.dropout, self.router_width)
-        if not 0 < self.budget <= 1:
+        if self.gate not in ("auto", "slice", "volume", "token"):
+            raise ConfigError(f"unknown gate {self.gate!r}: choose auto, slice, volume or token")
+        if self.budget is not None and not 0 < self.budget <= 1:
             raise ConfigError(f"the adapter's budget is {self.budget}: it is a fraction, above 0 up to 1")
+
+    @property
+    def allowed(self) -> float:
+        """The budget that holds, given or the paper's."""
+        return LIMIT if self.budget is None else self.budget
 
 
 def _check(
@@ -73,40 +89,76 @@ def _check(
 
 
 @dataclass
-class MolreConfig(PeftConfig):
-    """MoLRE as PEFT saves it in ``adapter_config.json``; fields as in ``AdapterConfig``.
+class AdditiveConfig(PeftConfig):
+    """What the configurations of both tuners share, as in every PEFT method.
 
     Attributes:
-        target_modules: regular expression over module names, matched whole.
+        target_modules: names of modules to adapt, matched at the end of theirs, or a regular expression over whole
+            names.
+        exclude_modules: the same, for modules to leave alone.
+        modules_to_save: names of further modules that are trained and saved with the adapter.
     """
 
     target_modules: str | list[str] | None = field(default=None)
     exclude_modules: str | list[str] | None = field(default=None)
+    modules_to_save: list[str] | None = field(default=None)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        for name in ("target_modules", "exclude_modules"):
+            if isinstance(getattr(self, name), list):
+                setattr(self, name, set(getattr(self, name)))
+
+
+@dataclass
+class MolreConfig(AdditiveConfig):
+    """MoLRE as PEFT saves it in ``adapter_config.json``; fields as in ``AdapterConfig`` and ``AdditiveConfig``.
+
+    Attributes:
+        gate: ``row`` for one gate a row of the input's leading dimension, whose router reads the mean over everything
+            between that and the features; ``token`` for one gate a position.
+    """
+
     experts: int = field(default=6)
     rank: int = field(default=8)
     alpha: float = field(default=16.0)
     temperature: float = field(default=1.0)
     dropout: float = field(default=0.0)
     router_width: int = field(default=64)
+    gate: Literal["row", "token"] = field(default="row")
 
     def __post_init__(self) -> None:
         super().__post_init__()
         self.peft_type = PeftType["MOLRE"]
         _check(self.experts, self.rank, self.alpha, self.temperature, self.dropout, self.router_width)
+        if self.gate not in ("row", "token"):
+            raise ConfigError(f"unknown gate {self.gate!r}: choose row or token")
+
+    @property
+    def ranks(self) -> int:
+        """Of all experts together."""
+        return self.experts * self.rank
+
+    @property
+    def routed(self) -> bool:
+        """Whether there is a router; a single expert, which is LoRA, has none."""
+        return self.experts > 1
+
+    @property
+    def columns(self) -> int:
+        """Outputs of the product down: the ranks, and the router's hidden units."""
+        return self.ranks + (self.router_width if self.routed else 0)
 
 
 @dataclass
-class BottleneckConfig(PeftConfig):
-    """The ``mlp`` control as PEFT saves it.
+class BottleneckConfig(AdditiveConfig):
+    """The ``mlp`` control as PEFT saves it; targets as in ``AdditiveConfig``.
 
     Attributes:
-        target_modules: regular expression over module names, matched whole.
         width: of the bottleneck.
         dropout: probability of dropping a bottleneck activation during training.
     """
 
-    target_modules: str | list[str] | None = field(default=None)
-    exclude_modules: str | list[str] | None = field(default=None)
     width: int = field(default=64)
     dropout: float = field(default=0.0)
 

@@ -1,178 +1,275 @@
-"""The adapted linear layers: a mixture of low-rank experts, and the bottleneck it is compared with.
+"""What every adapted layer is: a base layer and, by adapter name, what is added to its output.
 
-Both compute ``base(x) + something that starts at zero``, so that attaching one changes no output by a single bit.
+An adapter's addition starts at zero, so that attaching one changes no output by a single bit.
 """
 
 from __future__ import annotations
 
 import math
-from typing import Any
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
 
 import torch
 from jaxtyping import Float
-from peft.tuners.tuners_utils import BaseTunerLayer
+from peft.tuners.tuners_utils import BaseTunerLayer, check_adapters_to_merge
 from torch import Tensor, nn
 from torch.nn import functional
 
-from molre.adapters.config import BottleneckConfig, MolreConfig
 from molre.errors import ConfigError
-
-Inputs = Float[Tensor, "n *t d"]
-Outputs = Float[Tensor, "n *t e"]
 
 NOT_MERGEABLE = (
     "this adapter cannot be merged into the base weights: what it adds depends on the input, "
     "so no single matrix stands for it; keep the adapter attached"
 )
+GROUPED = (
+    "an adapter on a grouped convolution cannot be merged into the base weights: "
+    "it reads all channels, and the weights of a group only its own"
+)
 
 
-class AdapterLinear(nn.Module, BaseTunerLayer):
-    """A linear layer and, by adapter name, what is added to its output."""
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Form:
+    """What an adapter's size depends on.
+
+    Attributes:
+        inputs: features or channels that the layer reads.
+        outputs: features or channels that it gives.
+        kernel: of a convolution; empty for a linear layer.
+        groups: of a grouped convolution, else 1.
+    """
+
+    inputs: int
+    outputs: int
+    kernel: tuple[int, ...] = ()
+    groups: int = 1
+
+    @classmethod
+    def of(cls, layer: nn.Module) -> Form:
+        """The form of a linear or convolutional layer."""
+        if isinstance(layer, nn.Linear):
+            return cls(inputs=layer.in_features, outputs=layer.out_features)
+        assert isinstance(layer, nn.Conv2d | nn.Conv3d), f"no form of {type(layer).__name__}"
+        return cls(
+            inputs=layer.in_channels, outputs=layer.out_channels, kernel=tuple(layer.kernel_size), groups=layer.groups
+        )
+
+    @property
+    def window(self) -> int:
+        """Numbers that one output of the product down reads: inputs times the kernel's size."""
+        return self.inputs * math.prod(self.kernel)
+
+    @property
+    def each(self) -> int:
+        """Parameters of one rank or unit of width: down and up."""
+        return self.window + self.outputs // self.groups
+
+
+class AdapterLayer(nn.Module, BaseTunerLayer):
+    """A layer with adapters; a subclass says what these compute, and a mixin (``LinearForm``, ``ConvForm``) on what.
+
+    Attributes:
+        base_layer: as it was found; frozen.
+        settings: the PEFT configuration of each adapter, by name.
+        groups: of a grouped convolution, else 1.
+        kernel: shape of one input's weights; empty for a linear layer.
+    """
 
     other_param_names = ("settings",)
+    base_class: ClassVar[type[nn.Module]]
 
-    def __init__(self, base_layer: nn.Linear) -> None:
+    def __init__(self, base_layer: nn.Module) -> None:
         super().__init__()
         self.base_layer = base_layer
-        self.in_features, self.out_features = base_layer.in_features, base_layer.out_features
+        form = Form.of(base_layer)
+        self.groups, self.kernel = form.groups, form.kernel
+        self.in_features, self.out_features = form.inputs, form.outputs
         self.settings: dict[str, Any] = {}
         self.merged_adapters: list[str] = []
         for name in self.adapter_layer_names:
             self.add_module(name, nn.ParameterDict())
 
     def add(self, adapter_name: str, config: Any) -> None:
-        """Create the parameters of one more adapter, at their initial values."""
+        """Create the parameters of one more adapter, at their initial values.
+
+        Raises:
+            ConfigError: its rank or width cannot be shared out among the layer's groups.
+        """
+        values = self.initial(config)
         self.settings[adapter_name] = config
-        for name, value in self.initial(config).items():
+        for name, value in values.items():
             getattr(self, name)[adapter_name] = nn.Parameter(value)
         self._move_adapter_to_device_of_base_layer(adapter_name)
-        self.set_adapter(self.active_adapters)
+        self.set_adapter(self.active_adapters, inference_mode=config.inference_mode)
 
     def initial(self, config: Any) -> dict[str, Tensor]:
-        """Initial values of the parameters named in ``adapter_layer_names``."""
+        """Initial values of the adapter's parameters, by their names in ``adapter_layer_names``."""
         raise NotImplementedError
 
-    def added(self, x: Inputs, y: Outputs, adapter_name: str) -> Outputs:
+    def added(self, x: Tensor, y: Tensor, adapter_name: str) -> Tensor:
         """The output with one adapter's part added to ``y``."""
         raise NotImplementedError
 
-    def forward(self, x: Inputs, *args: Any, **kwargs: Any) -> Outputs:
+    def mergeable(self, adapter_name: str) -> bool:
+        """Whether an adapter adds the same linear map whatever the input is."""
+        return False
+
+    def get_delta_weight(self, adapter_name: str) -> Tensor:
+        """What a mergeable adapter adds to the base weights, in their shape."""
+        raise ConfigError(NOT_MERGEABLE)
+
+    def forward(self, x: Tensor, *args: Any, **kwargs: Any) -> Tensor:
         """The base layer's output plus that of every active adapter."""
+        if self.disable_adapters and self.merged:
+            self.unmerge()
+        if x.ndim == len(self.kernel) + 1:
+            return self.forward(x[None], *args, **kwargs)[0]
         y = self.base_layer(x, *args, **kwargs)
-        if not self.disable_adapters:
+        if not self.disable_adapters and not self.merged:
             for name in self.active_adapters:
                 if name in self.settings:
                     y = self.added(x, y, name)
         return y
 
-    def merge(self, safe_merge: bool = False, adapter_names: list[str] | None = None) -> None:
-        """Refused.
+    def refuse_merging(self, adapter_names: Sequence[str] | None = None) -> None:
+        """See to it that these adapters, or the active ones, can be merged.
 
         Raises:
-            ConfigError: always, saying why.
+            ConfigError: one cannot, saying why.
         """
-        raise ConfigError(NOT_MERGEABLE)
+        for name in self.active_adapters if adapter_names is None else adapter_names:
+            if name in self.settings and not self.mergeable(name):
+                raise ConfigError(NOT_MERGEABLE)
+            if name in self.settings and self.groups > 1:
+                raise ConfigError(GROUPED)
+
+    def merge(self, safe_merge: bool = False, adapter_names: list[str] | None = None) -> None:
+        """Add adapters to the base weights, where that is exact.
+
+        Args:
+            safe_merge: look for NaN and infinity first, and leave the weights alone if there are any.
+            adapter_names: the active ones by default.
+
+        Raises:
+            ConfigError: what an adapter adds depends on the input.
+            ValueError: ``safe_merge`` found NaN or infinity.
+        """
+        self.refuse_merging(adapter_names)
+        for name in check_adapters_to_merge(self, adapter_names):
+            if name in self.settings:
+                weight = self.base_layer.weight
+                merged = weight.data + self.get_delta_weight(name).to(weight.dtype)
+                if safe_merge and not torch.isfinite(merged).all():
+                    raise ValueError(f"the adapter {name} holds NaN or infinite values: nothing was merged")
+                weight.data = merged
+                self.merged_adapters.append(name)
+
+    def unmerge(self) -> None:
+        """Take merged adapters out of the base weights again."""
+        while self.merged_adapters:
+            weight = self.base_layer.weight
+            weight.data = weight.data - self.get_delta_weight(self.merged_adapters.pop()).to(weight.dtype)
+
+    def supports_lora_conversion(self, adapter_name: str = "default") -> bool:
+        """Whether PEFT may turn the adapter into a LoRA."""
+        return adapter_name in self.settings and self.mergeable(adapter_name)
+
+    def _down_values(self, columns: int, divided: int) -> Tensor:
+        """A Kaiming-uniform matrix down, as nn.Linear and PEFT's LoRA have it.
+
+        Raises:
+            ConfigError: the ``divided`` rank or width is no multiple of the groups.
+        """
+        if divided % self.groups:
+            raise ConfigError(
+                f"rank or width {divided} on a convolution of {self.groups} groups: choose a multiple of {self.groups}"
+            )
+        weight = torch.empty(columns, self.in_features, *self.kernel)
+        nn.init.kaiming_uniform_(weight, a=math.sqrt(5))
+        return weight
+
+    def _up_values(self, ranks: int) -> Tensor:
+        return torch.zeros(self.out_features, ranks // self.groups, *(1 for _ in self.kernel))
 
     def _dropped(self, activations: Tensor, adapter_name: str) -> Tensor:
         # Inside the adapter, not on its input, which the router reads through the same product (chosen).
-        return functional.dropout(activations, self.settings[adapter_name].dropout, self.training)
+        dropout = self.settings[adapter_name].dropout
+        return functional.dropout(activations, dropout, self.training) if dropout else activations
 
 
-def _kaiming(rows: int, columns: int) -> Float[Tensor, "rows columns"]:
-    weight = torch.empty(rows, columns)
-    nn.init.kaiming_uniform_(weight, a=math.sqrt(5))  # as nn.Linear and PEFT's LoRA do
-    return weight
+class LinearForm:
+    """How an adapter's products are computed on ``nn.Linear``: features last, positions between."""
+
+    base_class = nn.Linear
+    features_at = -1
+
+    def down(self, x: Float[Tensor, "n *t d"], weight: Float[Tensor, "columns d"]) -> Float[Tensor, "n *t columns"]:
+        """The product down, in the adapter's type."""
+        return functional.linear(self._cast_input_dtype(x, weight.dtype), weight)  # type: ignore[attr-defined]
+
+    def up(
+        self,
+        y: Float[Tensor, "n *t e"],
+        activations: Float[Tensor, "n *t ranks"],
+        weight: Float[Tensor, "e ranks"],
+        scale: float = 1.0,
+    ) -> Float[Tensor, "n *t e"]:
+        """``y`` plus the product up, in one pass where the types allow it."""
+        if y.dtype != weight.dtype and not torch.is_autocast_enabled(y.device.type):
+            return (y + scale * functional.linear(activations, weight)).to(y.dtype)
+        flat = torch.addmm(y.flatten(0, -2), activations.flatten(0, -2), weight.T, alpha=scale)
+        return flat.view(y.shape)
+
+    def product(self, up: Float[Tensor, "e ranks"], down: Float[Tensor, "ranks d"]) -> Float[Tensor, "e d"]:
+        """The one map that the product down and the product up are."""
+        return up @ down
 
 
-def _plus(y: Tensor, activations: Tensor, up: Tensor) -> Tensor:
-    """The sum ``y + activations · upᵀ`` in one pass where the types allow it."""
-    if y.dtype != up.dtype and not torch.is_autocast_enabled(y.device.type):
-        return y + functional.linear(activations, up).to(y.dtype)
-    flat = torch.addmm(y.flatten(0, -2), activations.flatten(0, -2), up.T)
-    return flat.view(y.shape)
+class ConvForm:
+    """How an adapter's products are computed on convolutions: A with the base layer's kernel, B with one of size 1.
 
-
-class MolreLinear(AdapterLinear):
-    """h = W0 x + Σ_i g_i(x) (α/r) B_i A_i x, with gates g from a two-layer router; K experts of rank r.
-
-    The gate is one a row of the leading dimension: at the feature site a row is a slice (the paper's level); inside a
-    transformer a row is a slice's tokens, and the router reads the mean over them (chosen).
-
-    The experts' A and the router's first layer are one matrix, so that a pass costs one product down and one up.
-
-    Attributes:
-        molre_down: (K·r + router width, in_features); the A_i, then the router's first layer.
-        molre_up: (out_features, K·r); the B_i.
-        molre_hidden_bias: (router width,); bias of the router's first layer, before GELU (chosen).
-        molre_gate_weight: (K, router width); the router's last layer.
-        molre_gate_bias: (K,).
-        recorder: where each pass leaves its gates, if anywhere; see ``record_gates``.
+    As in PEFT's LoRA, A reads all channels, and B has the base layer's groups.
     """
 
-    adapter_layer_names = ("molre_down", "molre_up", "molre_hidden_bias", "molre_gate_weight", "molre_gate_bias")
-    molre_down: nn.ParameterDict
-    molre_up: nn.ParameterDict
-    molre_hidden_bias: nn.ParameterDict
-    molre_gate_weight: nn.ParameterDict
-    molre_gate_bias: nn.ParameterDict
+    features_at = 1
+    _convolve: Any
 
-    def __init__(self, base_layer: nn.Linear) -> None:
-        super().__init__(base_layer)
-        self.recorder: list[Float[Tensor, "n K"]] | None = None
+    def down(
+        self, x: Float[Tensor, "n c *size"], weight: Float[Tensor, "columns c *kernel"]
+    ) -> Float[Tensor, "n columns *out"]:
+        """The product down, in the adapter's type."""
+        base, x = self.base_layer, self._cast_input_dtype(x, weight.dtype)  # type: ignore[attr-defined]
+        padding = base.padding
+        if base.padding_mode != "zeros":
+            x = functional.pad(x, base._reversed_padding_repeated_twice, mode=base.padding_mode)
+            padding = 0
+        return type(self)._convolve(x, weight, None, base.stride, padding, base.dilation)
 
-    def initial(self, config: MolreConfig) -> dict[str, Tensor]:
-        """A Kaiming-uniform; B zero, so that h = W0 x; the router's last layer zero, so that g = 1/K (chosen)."""
-        ranks = config.experts * config.rank
-        return {
-            "molre_down": _kaiming(ranks + config.router_width, self.in_features),
-            "molre_up": torch.zeros(self.out_features, ranks),
-            "molre_hidden_bias": torch.zeros(config.router_width),
-            "molre_gate_weight": torch.zeros(config.experts, config.router_width),
-            "molre_gate_bias": torch.zeros(config.experts),
-        }
+    def up(
+        self,
+        y: Float[Tensor, "n e *out"],
+        activations: Float[Tensor, "n ranks *out"],
+        weight: Float[Tensor, "e part *ones"],
+        scale: float = 1.0,
+    ) -> Float[Tensor, "n e *out"]:
+        """``y`` plus the product up."""
+        added = type(self)._convolve(activations, weight, groups=self.groups)  # type: ignore[attr-defined]
+        return torch.add(y, added, alpha=scale).to(y.dtype)
 
-    def added(self, x: Inputs, y: Outputs, adapter_name: str) -> Outputs:
-        """``y`` plus the gated sum of the experts."""
-        config: MolreConfig = self.settings[adapter_name]
-        down, ranks = self.molre_down[adapter_name], config.experts * config.rank
-        activations, hidden = functional.linear(x.to(down.dtype), down).split((ranks, config.router_width), -1)
-        gates = self._gates(hidden, adapter_name)
-        if self.recorder is not None:
-            self.recorder.append(gates.detach())
-        scale = (gates * (config.alpha / config.rank)).repeat_interleave(config.rank, 1).to(activations.dtype)
-        scale = scale.view(x.shape[0], *(1,) * (x.ndim - 2), ranks)
-        return _plus(y, self._dropped(activations, adapter_name) * scale, self.molre_up[adapter_name])
-
-    def _gates(self, hidden: Float[Tensor, "n *t width"], adapter_name: str) -> Float[Tensor, "n K"]:
-        if hidden.ndim > 2:
-            # The first layer is linear, so its mean over tokens is its value at the tokens' mean.
-            hidden = hidden.flatten(1, -2).mean(1)
-        hidden = functional.gelu(hidden + self.molre_hidden_bias[adapter_name])
-        logits = functional.linear(hidden, self.molre_gate_weight[adapter_name], self.molre_gate_bias[adapter_name])
-        return (logits.float() / self.settings[adapter_name].temperature).softmax(-1)
+    def product(self, up: Float[Tensor, "e ranks *ones"], down: Float[Tensor, "ranks c *kernel"]) -> Tensor:
+        """The one kernel that the product down and the product up are, where there are no groups."""
+        return (up.flatten(1) @ down.flatten(1)).view(-1, *down.shape[1:])
 
 
-class BottleneckLinear(AdapterLinear):
-    """h = W0 x + B gelu(A x): the control that has a non-linearity as MoLRE has, but neither experts nor gate.
+class Conv2dForm(ConvForm):
+    """On ``nn.Conv2d``."""
 
-    Attributes:
-        bottleneck_down: (width, in_features); A.
-        bottleneck_up: (out_features, width); B.
-    """
+    base_class = nn.Conv2d
+    _convolve = staticmethod(functional.conv2d)
 
-    adapter_layer_names = ("bottleneck_down", "bottleneck_up")
-    bottleneck_down: nn.ParameterDict
-    bottleneck_up: nn.ParameterDict
 
-    def initial(self, config: BottleneckConfig) -> dict[str, Tensor]:
-        """A Kaiming-uniform, B zero."""
-        return {
-            "bottleneck_down": _kaiming(config.width, self.in_features),
-            "bottleneck_up": torch.zeros(self.out_features, config.width),
-        }
+class Conv3dForm(ConvForm):
+    """On ``nn.Conv3d``."""
 
-    def added(self, x: Inputs, y: Outputs, adapter_name: str) -> Outputs:
-        """``y`` plus the bottleneck's output."""
-        down = self.bottleneck_down[adapter_name]
-        activations = functional.gelu(functional.linear(x.to(down.dtype), down))
-        return _plus(y, self._dropped(activations, adapter_name), self.bottleneck_up[adapter_name])
+    base_class = nn.Conv3d
+    _convolve = staticmethod(functional.conv3d)

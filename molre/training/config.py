@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
-from molre.adapters import AdapterConfig
+from molre.adapters import AdapterConfig, Gate
 from molre.classifier import MEMORY_MIB
 from molre.errors import ConfigError
 from molre.location import Location, home, place
@@ -41,15 +41,17 @@ class TrainConfig:
     experts: int = 6
     """Number of experts K (paper: 6)."""
     rank: int | None = None
-    """Rank r of each expert (paper: 8); without it the largest of 8, 4, 2, 1 that the budget allows."""
+    """Rank r of each expert (paper: 8); without it the largest within the budget, and at most 8 without a budget."""
     alpha: float = 16.0
     """Scale of the update is alpha / rank."""
     temperature: float = 1.0
     """Temperature of the gate's softmax."""
     dropout: float = 0.0
     """Dropout before the experts."""
-    budget: float = 0.005
-    """Largest added fraction of the backbone's parameters (paper: under 0.5 %)."""
+    gate: Gate = "auto"
+    """What MoLRE's router decides on: slice, volume, token, or auto: a slice in 2D, a volume in 3D (the paper's)."""
+    budget: float | None = None
+    """Largest added fraction of the backbone's parameters; without it the paper's 0.5 % and at most its rank."""
     over_budget: bool = False
     """Allow an adapter above the budget."""
     query_per_finding: bool = False
@@ -158,6 +160,7 @@ class TrainConfig:
             alpha=self.alpha,
             temperature=self.temperature,
             dropout=self.dropout,
+            gate=self.gate,
             budget=self.budget,
             over_budget=self.over_budget,
         )

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from molre.backbones import BACKBONES, register, spec_named
+from molre.backbones import BACKBONES, SliceInput, register, spec_named
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -15,7 +15,7 @@ def small_backbone():
         spec_named("dinov3-tiny"),
         name="dinov3-small",
         width=48,
-        image_px=32,
+        input=SliceInput(image_px=32, patch_px=16),
         parameters=75_312,
         packaged=None,
         settings={"hidden": 48, "layers": 2, "heads": 3, "mlp": 96, "readout": "patches"},

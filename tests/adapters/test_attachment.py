@@ -1,13 +1,17 @@
 """Attaching: every kind at every site, what it opens, what it costs, and that PEFT saves and loads it exactly."""
 
+from dataclasses import replace
+
 import peft
 import pytest
 import torch
 from safetensors.torch import load_file
 
 from molre.adapters import AdapterConfig, attach, record_gates
-from molre.adapters.attachment import fit
-from molre.backbones import Backbone, build, spec_named
+from molre.adapters.attachment import gate_level
+from molre.adapters.budget import plan
+from molre.adapters.layer import Form
+from molre.backbones import Backbone, VolumeInput, build, spec_named
 from molre.classifier import Classifier
 from molre.errors import ConfigError
 
@@ -149,8 +153,8 @@ def test_unloading_gives_the_plain_classifier_back():
 
 def test_the_tiny_backbone_gets_the_experts_that_fit():
     adapted = attach(outline("dinov3-tiny"), AdapterConfig())
-    assert (adapted.config.experts, adapted.config.rank, adapted.config.router_width) == (6, 2, 16)
-    assert adapted.added_parameters == 12 * (192 + 192) + 16 * 192 + 16 + 6 * 16 + 6
+    assert (adapted.config.experts, adapted.config.rank, adapted.config.router_width) == (6, 3, 24)
+    assert adapted.added_parameters == 18 * (192 + 192) + 24 * 192 + 24 + 6 * 24 + 6
     assert adapted.added_fraction == adapted.added_parameters / 2_819_520 < 0.005
 
 
@@ -174,10 +178,10 @@ def test_the_controls_match_molre():
 
 
 def test_more_sites_get_a_lower_rank():
-    shapes, backbone = [(768, 768)] * 24, 85_660_416
-    fitted, added = fit(AdapterConfig(site="attention"), shapes, backbone)
-    assert (fitted.rank, fitted.router_width) == (1, 8)
-    assert added <= 0.005 * backbone
+    forms = {f"{at}": Form(inputs=768, outputs=768) for at in range(24)}
+    planned = plan(AdapterConfig(site="attention"), forms, 85_660_416)
+    assert (planned.config.rank, planned.config.router_width) == (1, 8)
+    assert planned.fraction <= 0.005
 
 
 def test_an_adapter_over_the_budget_is_refused_with_the_figures():
@@ -198,7 +202,9 @@ def test_a_refused_adapter_leaves_the_classifier_as_it_was():
 
 
 def test_a_site_that_matches_nothing_names_near_ones():
-    with pytest.raises(ConfigError, match=r"matches no linear layer; near are .*backbone\.vit\..*\.N\..*proj"):
+    with pytest.raises(
+        ConfigError, match=r"matches no linear or convolutional layer; near are .*backbone\.vit\..*\.N\..*proj"
+    ):
         attach(small(), AdapterConfig(site=r"backbone.vit.layer.0.attention.query_proj"))
     with pytest.raises(ConfigError, match="no regular expression"):
         attach(small(), AdapterConfig(site="(("))
@@ -239,6 +245,69 @@ def test_gates_are_recorded_by_site_one_row_a_slice():
     adapted.model(volumes())
     assert len(gates["site"]) == 2
     assert not gates["site"][0].requires_grad
+
+
+def test_a_gate_a_token_is_one_a_position():
+    adapted = adapted_at("molre", "last_block", gate="token")
+    with record_gates(adapted.model) as gates:
+        adapted.model(volumes(2, 3))
+    assert {passes[0].shape for passes in gates.values()} == {(6, 1 + 4 + 4, 6)}
+
+
+def test_a_gate_a_volume_reads_the_slices_that_count():
+    adapted = adapted_at("molre", "feature", gate="volume")
+    assert adapted.classifier.routes_volumes
+    shake(adapted.model)
+    features, mask = torch.randn(2, 3, 48), torch.tensor([[True, True, False], [True, True, True]])
+    changed = features.clone()
+    changed[0, 2] += 5
+    with record_gates(adapted.model) as gates:
+        before = adapted.model(features=features, mask=mask)
+        assert torch.equal(adapted.model(features=changed, mask=mask), before)
+        adapted.model(features=changed)
+        adapted.model(features=features[:1, :2])
+    all_rows, same, moved, alone = gates["site"]
+    assert all_rows.shape == (2, 6)
+    assert torch.equal(all_rows, same)
+    assert not torch.allclose(moved[0], all_rows[0])
+    torch.testing.assert_close(alone[0], all_rows[0])
+
+
+@pytest.mark.parametrize(
+    ("dims", "gate", "site", "wanted"),
+    [
+        (2, "auto", "attention", "row"), (2, "slice", "feature", "row"), (2, "volume", "feature", "row"),
+        (2, "token", "attention", "token"), (3, "auto", "attention", "row"), (3, "volume", "attention", "row"),
+        (3, "token", "feature", "token"), (2, "volume", "attention", "slices one by one"),
+        (3, "slice", "feature", "no slices"),
+    ],
+)  # fmt: skip
+def test_gate_levels_by_backbone_and_site(dims, gate, site, wanted):
+    spec = spec_named("dinov3-small")
+    if dims == 3:
+        spec = replace(spec, input=VolumeInput(shape=(8, 32, 32), spacing_mm=(5.0, 4.0, 4.0)))
+    config = AdapterConfig(gate=gate, site=site)
+    if wanted in ("row", "token"):
+        assert gate_level(spec, config) == wanted
+    else:
+        with pytest.raises(ConfigError, match=wanted):
+            gate_level(spec, config)
+    assert gate_level(spec, AdapterConfig(kind="lora", gate=gate, site=site)) == "row"
+
+
+@pytest.mark.parametrize("kind", ["lora", "mlp", "molre"])
+def test_convolutions_are_sites_and_counted_exactly(kind, tmp_path):
+    adapted, hu = adapted_at(kind, r"backbone\..*patch_embeddings"), volumes()
+    shake(adapted.model)
+    adapted.model(hu).sum().backward()
+    adapted.model.save_pretrained(tmp_path)
+    fresh = small()
+    fresh.pooling.load_state_dict(adapted.classifier.pooling.state_dict())
+    fresh.head.load_state_dict(adapted.classifier.head.state_dict())
+    assert torch.equal(peft.PeftModel.from_pretrained(fresh, tmp_path)(hu), adapted.model(hu))
+    assert adapted.added_parameters == sum(
+        value.numel() for value in load_file(tmp_path / "adapter_model.safetensors").values()
+    )
 
 
 def test_deep_gates_are_one_row_a_slice_too():
