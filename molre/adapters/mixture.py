@@ -24,8 +24,9 @@ class MolreLayer(AdapterLayer):
     a slice, the paper's level; inside a network a row is a slice's or volume's positions, and the router reads the mean
     over them (chosen). With one expert there is no router, and the layer is LoRA.
 
-    The experts' A and the router's first layer are one weight, so that a pass costs one product down and one up; only
-    on a linear layer with a gate a row the router's is taken apart, of the positions' mean. The ranks of a grouped convolution are ordered by group, then expert: each expert has its share in each group.
+    The experts' A and the router's first layer are one weight, so that a pass costs one product down and one up. Only
+    on a linear layer with a gate a row the router's product is taken apart, and read from the positions' mean. The
+    ranks of a grouped convolution are ordered by group, then expert: each expert has its share in each group.
 
     Attributes:
         molre_down: (K·r + router width, inputs, *kernel); the A_i, then the router's first layer.
