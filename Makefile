@@ -9,8 +9,10 @@ STAMP := $(VENV)/.installed
 demo: $(STAMP)
 	@PATH="$(CURDIR)/$(BIN):$$PATH" MOLRE_HOME="$${MOLRE_HOME:-$(CURDIR)/runs}" $(BIN)/python cluster/demo.py
 
+# What needs no cluster runs on two processes; Ray's tests have the machine to themselves.
 test: $(STAMP)
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -m "not bench and not ray" -n 2 --dist loadfile
+	$(BIN)/python -m pytest -m "ray and not bench"
 
 bench: $(STAMP)
 	MOLRE_CHECK_SHAPES=0 $(BIN)/python -m pytest -m bench --timeout=3600 tests/benchmarks

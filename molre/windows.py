@@ -7,6 +7,7 @@ ways: ``to_images`` for networks that read slices, ``to_volumes`` for those that
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Literal
 
 import numpy as np
@@ -17,6 +18,7 @@ from torch.nn import functional
 
 from molre.errors import ConfigError
 from molre.resampling import line_weights
+from molre.volume import AIR_HU
 
 Interpolation = Literal["bilinear", "bicubic"]
 
@@ -106,12 +108,13 @@ def to_volumes(
     spacing_mm: tuple[float, float, float],
     shape: tuple[int, int, int],
     wanted_mm: tuple[float, float, float],
-    padding: float = 0.0,
+    padding: float = float(AIR_HU),
 ) -> Float[Tensor, "b {windows.channels} {shape[0]} {shape[1]} {shape[2]}"]:
     """Volumes on another grid about the same centre, one channel a window, on the device of ``hu``.
 
     HU are resampled first and windowed then, as 3D pipelines such as MONAI's do it: linear where the wanted voxels
     are finer, averaged over a voxel where they are coarser, by the same weights as ingestion (``line_weights``).
+    Beyond the field of ``hu`` lie air at the sides and ``padding`` above and below; both pass through the windows.
 
     Args:
         hu: (volumes, slices, rows, columns) in HU, of any numeric type.
@@ -119,66 +122,65 @@ def to_volumes(
         spacing_mm: of ``hu`` along (z, y, x).
         shape: voxels wanted along (z, y, x).
         wanted_mm: their spacing.
-        padding: value, after normalisation, of voxels beyond the field of ``hu``.
+        padding: HU of slices above and below the field of ``hu``.
     """
-    moved = hu.float()
-    inside = torch.ones((), device=hu.device)
-    for axis, (step, count, wanted) in enumerate(zip(spacing_mm, shape, wanted_mm, strict=True)):
-        weights = _line(hu.shape[axis + 1], step, count, wanted).to(hu.device)
-        covered = weights.sum(1) > COVERED
-        # Weights that are missing at the rim of the field belong to its outermost voxels, not to 0 HU.
-        weights = weights / weights.sum(1, keepdim=True).clamp_min(COVERED)
-        moved = torch.movedim(torch.movedim(moved, axis + 1, -1) @ weights.T, -1, axis + 1)
-        inside = inside[..., None] * covered.float()
-    images = _normalised(windowed(moved, windows, dim=1, within=inside > 0), windows, (1, 1, 1))
-    return images.masked_fill(inside == 0, padding)
+    lines = [_line(*each) for each in zip(hu.shape[1:], spacing_mm, shape, wanted_mm, strict=True)]
+    (z, in_z), (y, in_y), (x, in_x) = ((weights.to(hu.device), inside.to(hu.device)) for weights, inside in lines)
+    # In 16-bit floats, which autocast would choose, HU of bone are off by several units.
+    with torch.autocast(hu.device.type, enabled=False):
+        in_plane = y @ (hu.float() @ x.T)
+        moved = (z @ in_plane.flatten(2)).unflatten(2, shape[1:])
+    moved.masked_fill_(~(in_y[:, None] & in_x), AIR_HU).masked_fill_(~in_z[:, None, None], padding)
+    return _normalised(windowed(moved, windows, dim=1), windows, (1, 1, 1))
 
 
 COVERED = 0.5
 """Share of a wanted voxel that must lie in the field for it to be tissue and not padding."""
 
 
-def _line(count: int, step_mm: float, wanted: int, wanted_mm: float) -> Float[Tensor, "m n"]:
-    """Weights from one line of voxels to another about the same middle."""
+@lru_cache(maxsize=32)  # the same three lines for every batch of a run
+def _line(count: int, step_mm: float, wanted: int, wanted_mm: float) -> tuple[Float[Tensor, "m n"], Bool[Tensor, " m"]]:
+    """Weights from one line of voxels to another about the same middle, and which of the latter lie in the field.
+
+    Weights that are missing at the rim of the field belong to its outermost voxels, not to 0 HU.
+    """
     source, target = (step * (np.arange(n) - (n - 1) / 2) for n, step in ((count, step_mm), (wanted, wanted_mm)))
-    return torch.from_numpy(line_weights(source, target, wanted_mm).toarray())
+    weights = line_weights(source, target, wanted_mm).toarray()
+    total = weights.sum(1, keepdims=True)
+    return torch.from_numpy(weights / np.maximum(total, COVERED)), torch.from_numpy(total[:, 0] > COVERED)
 
 
-def windowed(
-    hu: Num[Tensor, "b *g"], windows: Windows, dim: int, within: Bool[Tensor, "*s"] | None = None
-) -> Float[Tensor, "..."]:
-    """HU in [0, 1], one channel a window, stacked along a new dimension.
+def windowed(hu: Num[Tensor, "b *g"], windows: Windows, dim: int) -> Float[Tensor, "..."]:
+    """HU in [0, 1], one channel a window, along a new dimension.
 
     Args:
         hu: of any numeric type; volumes come first.
         windows: which.
         dim: where the channels go.
-        within: voxels that the range of a volume is taken over; all by default.
     """
-    scaled = [_window(hu, centre, width) for centre, width in windows.centre_width]
+    # Written channel by channel: eleven channels of a whole volume need not be held twice.
+    scaled = torch.empty((*hu.shape[:dim], windows.channels, *hu.shape[dim:]), device=hu.device)
+    for channel, (centre, width) in enumerate(windows.centre_width):
+        scaled.select(dim, channel).copy_(_window(hu, centre, width))
     if windows.whole_range:
-        scaled.append(_ranged(hu.float(), within))
-    return torch.stack(scaled, dim=dim)
+        scaled.select(dim, -1).copy_(_ranged(hu.float()))
+    return scaled
 
 
 def _window(hu: Num[Tensor, "*g"], centre: float, width: float) -> Float[Tensor, "*g"]:
     return ((hu.float() - (centre - width / 2)) / width).clamp(0, 1)
 
 
-def _ranged(hu: Float[Tensor, "b *g"], within: Bool[Tensor, "*s"] | None) -> Float[Tensor, "b *g"]:
+def _ranged(hu: Float[Tensor, "b *g"]) -> Float[Tensor, "b *g"]:
     """Each volume scaled from its lowest to its highest voxel."""
-    beyond = torch.zeros((), dtype=torch.bool, device=hu.device) if within is None else ~within
-    low, high = (
-        hu.masked_fill(beyond, torch.inf).flatten(1).amin(1),
-        hu.masked_fill(beyond, -torch.inf).flatten(1).amax(1),
-    )
-    each = (-1, *(1,) * (hu.ndim - 1))
-    return ((hu - low.view(each)) / (high - low).clamp_min(1).view(each)).clamp(0, 1)
+    low, high = (bound.view(-1, *(1,) * (hu.ndim - 1)) for bound in (hu.flatten(1).amin(1), hu.flatten(1).amax(1)))
+    return (hu - low) / (high - low).clamp_min(1)
 
 
 def _normalised(images: Float[Tensor, "..."], windows: Windows, ones: tuple[int, ...]) -> Float[Tensor, "..."]:
+    """Images less their mean over their deviation, in place."""
     mean, std = (torch.tensor(value, device=images.device).view(-1, *ones) for value in (windows.mean, windows.std))
-    return (images - mean) / std
+    return images.sub_(mean).div_(std)
 
 
 def _resize(

@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from molre.adapters import AdapterConfig, attach
-from molre.backbones import BACKBONES, build, register, spec_named
+from molre.backbones import BACKBONES, SliceInput, build, register, spec_named
 from molre.bundle import load_bundle, save_bundle
 from molre.classifier import Classifier
 from molre.errors import BundleError, ConfigError
@@ -30,7 +30,7 @@ def backbone_name():
         spec_named("dinov3-tiny"),
         name="dinov3-bundled",
         width=48,
-        image_px=32,
+        input=SliceInput(image_px=32, patch_px=16),
         parameters=75_312,
         packaged=None,
         settings=SETTINGS,

@@ -4,29 +4,20 @@ import math
 
 import pytest
 import torch
+from measured_memory import peak_mib
 
-from molre.backbones import Backbone, BackboneSpec
+from molre.backbones import Backbone, BackboneSpec, SliceInput, build
 from molre.classifier import Classifier, Pooling, slice_mask
 from molre.errors import ConfigError
+from molre.volume import Grid
 from molre.windows import CT_RGB
 
 
 class Grey(Backbone):
     """Four features from the mean colour, by a fixed projection."""
 
-    def __init__(self):
-        spec = BackboneSpec(
-            name="grey",
-            make=lambda spec, weights, seed: Grey(),
-            width=4,
-            image_px=8,
-            patch_px=8,
-            parameters=16,
-            windows=CT_RGB,
-            licence="none",
-            access="none",
-        )
-        super().__init__(spec)
+    def __init__(self, spec=None):
+        super().__init__(spec or GREY)
         with torch.random.fork_rng():
             torch.manual_seed(0)
             self.project = torch.nn.Linear(3, 4)
@@ -35,6 +26,22 @@ class Grey(Backbone):
     def forward(self, images):
         self.calls.append(len(images))
         return self.project(images.mean((2, 3)))
+
+
+GREY = BackboneSpec(
+    name="grey",
+    title="the mean colour",
+    family=Grey,
+    width=4,
+    input=SliceInput(image_px=8, patch_px=8, most_slices=9),
+    windows=CT_RGB,
+    parameters=16,
+    published="16",
+    count_source="these tests",
+    forward_mib=0.5,
+    licence="none",
+    access="none",
+)
 
 
 def volumes(b=2, d=5):
@@ -120,10 +127,50 @@ def test_one_finding_of_its_own_query_is_a_vector_too():
 
 
 def test_slices_go_through_the_backbone_in_chunks_with_the_same_result():
-    chunked, whole = Classifier(Grey(), chunk_slices=4), Classifier(Grey(), chunk_slices=64)
+    chunked, whole = Classifier(Grey(), memory_mib=2.4), Classifier(Grey())
     hu = volumes()
     torch.testing.assert_close(chunked(hu), whole(hu))
     assert chunked.backbone.calls == [4, 4, 2]
+    assert whole.backbone.calls == [10]
+
+
+def test_a_backbone_that_needs_more_than_the_setting_takes_slices_one_by_one():
+    classifier = Classifier(Grey(), memory_mib=0.1)
+    classifier(volumes())
+    assert classifier.backbone.calls == [1] * 10
+
+
+@pytest.fixture
+def one_thread():
+    """A small network loses more to handing work between threads than it gains."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+@pytest.mark.usefixtures("one_thread")
+@pytest.mark.parametrize("memory_mib", [20.0, 40.0])
+@pytest.mark.parametrize("side", [256, 512])
+def test_the_memory_setting_bounds_what_embedding_takes(memory_mib, side):
+    classifier = Classifier(build("dinov3-tiny", weights="random"), memory_mib=memory_mib)
+    hu = torch.randint(-200, 200, (1, 14, side, side), dtype=torch.int16)
+    classifier.embed(hu)  # the first pass also takes what later ones share
+    peak = peak_mib(lambda: classifier.embed(hu))
+    assert peak <= memory_mib
+    if side == 512:  # the size that the registry's figure is of: not much less either
+        assert peak > 0.6 * memory_mib
+
+
+def test_a_grid_that_a_backbone_cannot_read_is_refused_and_a_coarse_one_is_told():
+    def grid(slices, side):
+        return Grid(name="g", shape=(slices, side, side), spacing_mm=(5.0, 2.0, 2.0))
+
+    assert Classifier(Grey(), grid=grid(9, 8)).shortcomings == []
+    assert "enlarged to 8 px" in Classifier(Grey(), grid=grid(9, 4)).shortcomings[0]
+    for wrong, told in (((10, 8), "at most 9 slices"), ((9, 1), "1 x 1"), ((9, 64), "64 x 64")):
+        with pytest.raises(ConfigError, match=f"grey does not fit the store: .*{told}"):
+            Classifier(Grey(), grid=grid(*wrong))
 
 
 def test_a_frozen_backbone_keeps_no_graph_and_an_open_one_does():
@@ -159,7 +206,7 @@ def test_hu_or_features_not_both_nor_neither():
             classifier(**given)
 
 
-@pytest.mark.parametrize("wrong", [{"findings": 0}, {"chunk_slices": 0}])
+@pytest.mark.parametrize("wrong", [{"findings": 0}, {"memory_mib": 0.0}, {"memory_mib": -1.0}])
 def test_sizes_out_of_range_are_refused(wrong):
     with pytest.raises(ConfigError):
         Classifier(Grey(), **wrong)

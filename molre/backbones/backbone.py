@@ -9,6 +9,7 @@ from typing import Any
 
 from jaxtyping import Float
 from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _NormBase  # of every norm that keeps running statistics
 
 from molre.backbones.inputs import SliceInput, VolumeInput
 from molre.errors import ConfigError
@@ -41,13 +42,25 @@ class Backbone(nn.Module):
 
     @property
     def parameter_count(self) -> int:
-        """How many parameters it has; of a backbone whose architecture is remote code only once it was built."""
-        count = self.spec.parameters or self.provenance["parameters"]
-        return int(count)
+        """How many parameters it has."""
+        assert self.spec.parameters is not None, "building counts what an entry does not state"
+        return self.spec.parameters
 
     def forward(self, images: Float[Tensor, "n c *grid"]) -> Float[Tensor, "n width"]:
         """One feature vector an image: of a slice in 2D, of a volume in 3D."""
         raise NotImplementedError
+
+    def train(self, mode: bool = True) -> Backbone:
+        """Training mode for what is trained; what is frozen stays in evaluation mode.
+
+        A frozen BatchNorm in training mode would normalise by its batch and move its running statistics, so that
+        frozen features depended on the mode and on their neighbours. Full fine-tuning opens it, and may move them.
+        """
+        super().train(mode and any(parameter.requires_grad for parameter in self.parameters()))
+        for norm in self.modules():
+            if isinstance(norm, _NormBase) and not any(own.requires_grad for own in norm.parameters()):
+                norm.eval()
+        return self
 
     def translated(self, state: StateDict) -> tuple[dict[str, Tensor], list[str]]:
         """A published checkpoint in the backbone's own names.
@@ -89,13 +102,14 @@ class BackboneSpec:
         published: the count that its authors state, exact or rounded as they print it.
         count_source: where that count stands, and what any difference is.
         forward_mib: memory that one slice (2D) or volume (3D) takes in a frozen forward pass, in MiB beyond the
-            weights, in 32-bit floats; measured.
+            weights, in 32-bit floats, its windowing included, from a store's slice of 512 x 512; measured.
         licence: of the published weights.
         access: what a user has to do to get them.
         hub_id: where they are published, if on the Hugging Face hub.
         revision: the commit of that repository whose weights are loaded.
         hub_file: the one file of it that holds them, where it is not in transformers format.
-        tower: what the names of its tensors start with where the file holds more than the network.
+        tower: what the names of its tensors start with where the file holds more than the network; several where
+            releases differ.
         remote_code: its architecture is code that comes with the weights, run only when the user says so.
         packaged: file with weights that come with molre.
         settings: what the family's constructor needs besides.
@@ -116,7 +130,7 @@ class BackboneSpec:
     hub_id: str | None = None
     revision: str | None = None
     hub_file: str | None = None
-    tower: str = ""
+    tower: str | tuple[str, ...] = ""
     remote_code: bool = False
     packaged: Path | None = None
     settings: Mapping[str, Any] = field(default_factory=dict)

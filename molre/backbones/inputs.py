@@ -8,7 +8,7 @@ from jaxtyping import Float, Num
 from torch import Tensor
 
 from molre.errors import ConfigError
-from molre.volume import Grid
+from molre.volume import AIR_HU, Grid
 from molre.windows import Interpolation, Windows, to_images, to_volumes
 
 MOST_ENLARGED = 6.0
@@ -80,19 +80,19 @@ class VolumeInput:
     Attributes:
         shape: (slices, rows, columns) of the network's input.
         spacing_mm: of its voxels along (z, y, x).
-        padding: value, after the windows, of voxels beyond the store's grid.
+        padding: HU, before the windows, of slices above and below the store's grid; beside it is air.
         head_first: whether slices run from head to feet, against molre's own order.
     """
 
     shape: tuple[int, int, int]
     spacing_mm: tuple[float, float, float]
-    padding: float = 0.0
+    padding: float = float(AIR_HU)
     head_first: bool = False
 
     @property
     def wish(self) -> str:
         """In words, for tables and messages."""
-        return f"{_times(self.shape)} voxels of {_times(self.spacing_mm)} mm"
+        return f"{_times(self.shape)} voxels of {_times(self.spacing_mm)} mm, a field of {_times(self.field_mm)} mm"
 
     @property
     def field_mm(self) -> tuple[float, float, float]:
@@ -119,5 +119,5 @@ class VolumeInput:
         return images.flip(2) if self.head_first else images
 
 
-def _times(values: tuple[float, ...]) -> str:
+def _times(values: tuple[int, ...] | tuple[float, ...]) -> str:
     return " x ".join(f"{value:g}" for value in values)

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import torch
 from accelerate import init_empty_weights
 
-from molre.backbones import dinov3
+from molre.backbones import davit, densenet, dinov3, pillar, segresnet, siglip, vit3d
 from molre.backbones import weights as stored
 from molre.backbones.backbone import Backbone, BackboneSpec
 from molre.errors import ConfigError, WeightsError
@@ -31,6 +31,12 @@ def register(*specs: BackboneSpec) -> None:
 
 
 register(*dinov3.SPECS)
+register(*siglip.SPECS)
+register(*davit.SPECS)
+register(*pillar.SPECS)
+register(*densenet.SPECS)
+register(*segresnet.SPECS)
+register(*vit3d.SPECS)
 
 
 def spec_named(name: str) -> BackboneSpec:
@@ -53,7 +59,8 @@ def outline(name: str) -> Backbone:
     spec = spec_named(name)
     if spec.remote_code:
         raise ConfigError(f"the architecture of {name} is code that comes with its weights: nothing stands for it here")
-    with init_empty_weights(include_buffers=False):
+    # Some layers draw their first values before their memory is taken away: the global generator stays as it was.
+    with torch.random.fork_rng(devices=[]), init_empty_weights(include_buffers=False):
         return spec.family(spec).eval()
 
 
@@ -86,6 +93,7 @@ def build(name: str, weights: str | None = None, seed: int = 0, *, remote_code: 
             f"{name} has {count:,} parameters here and {spec.parameters:,} in its registry entry: "
             "the installed libraries build another network; use versions that pyproject.toml allows"
         )
+    backbone.spec = replace(spec, parameters=count)  # remote code has no count before it is loaded
     backbone.provenance |= {"parameters": count, "fingerprint": stored.fingerprint(backbone)}
     return backbone
 
@@ -111,7 +119,8 @@ def _source(spec: BackboneSpec, weights: str | None) -> Source:
     path = stored.local(weights)
     if path is not None:
         told = {"source": "local", "description": f"local weights {path.name}", "path": str(path.resolve())}
-        return Source(path=path, told=told)
+        copied = path / spec.hub_file if spec.hub_file else path  # a copy of the whole repository
+        return Source(path=copied if copied.is_file() else path, told=told)
     name, revision = _revision(spec, weights)
     folder = stored.fetch(name, revision, spec)
     commit = folder.name  # the cache names a snapshot by its commit, which does not move as a branch does

@@ -102,12 +102,12 @@ def _reach_hub() -> None:
         request.urlopen(request.Request(constants.ENDPOINT, method="HEAD"), timeout=_HUB_TIMEOUT_S).close()  # noqa: S310
 
 
-def files_of(path: Path, tower: str = "") -> list[Path]:
+def files_of(path: Path, tower: str | tuple[str, ...] = "") -> list[Path]:
     """The weight files that a local path stands for: itself, or those of a folder in transformers format.
 
     Args:
         path: file or folder.
-        tower: only files with a tensor whose name starts so, where a folder's index tells.
+        tower: only files with a tensor whose name starts so, or in one of these ways, where a folder's index tells.
 
     Raises:
         WeightsError: the folder holds none.
@@ -123,7 +123,7 @@ def files_of(path: Path, tower: str = "") -> list[Path]:
     raise WeightsError(f"no model.safetensors in {path}: give a folder in transformers format, or one weight file")
 
 
-def _shards(folder: Path, tower: str) -> list[str]:
+def _shards(folder: Path, tower: str | tuple[str, ...]) -> list[str]:
     """Names of the files that a folder's index gives the tower's tensors to; all where none is the tower's."""
     index = folder / "model.safetensors.index.json"
     if not index.exists():
@@ -152,7 +152,7 @@ class SafetensorsState(Mapping[str, Tensor]):
         return len(self._files)
 
 
-def read(path: Path, tower: str = "") -> StateDict:
+def read(path: Path, tower: str | tuple[str, ...] = "") -> StateDict:
     """The tensors of a local file or folder; nothing in it is executed.
 
     Raises:

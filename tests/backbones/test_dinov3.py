@@ -152,9 +152,9 @@ def test_weights_of_another_network_are_refused_with_counts_and_keys(tiny, tmp_p
     with pytest.raises(WeightsError) as refused:
         build(TINY, weights=str(tmp_path / "odd.safetensors"))
     message = str(refused.value)
-    assert "1 missing (norm.weight)" in message
-    assert "1 unexpected (head.weight)" in message
-    assert "1 of another shape (norm.bias (7,) for (192,))" in message
+    assert "1 missing (vit.norm.weight)" in message
+    assert "1 unexpected (vit.head.weight)" in message
+    assert "1 of another shape (vit.norm.bias (7,) for (192,))" in message
     assert "\n" not in message
 
 
@@ -200,7 +200,7 @@ def test_a_hub_snapshot_in_the_cache_needs_no_network(monkeypatch, tmp_path, tin
     (folder / "refs" / "main").write_text(commit)
     monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", "http://127.0.0.1:9")
     monkeypatch.setattr("molre.backbones.weights.snapshot_download", cached_in(tmp_path))
-    loaded = build(TINY, weights="someone/tiny")
+    loaded = build(TINY, weights=f"someone/tiny@{commit}")
     assert fingerprint(loaded) == fingerprint(tiny)
     assert loaded.provenance["revision"] == commit
 

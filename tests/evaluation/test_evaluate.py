@@ -83,8 +83,9 @@ def test_every_series_of_a_split_is_scored_exactly_once(ray_cluster, bundle_plac
     np.testing.assert_array_equal(prediction.scores.labels, store.labels()[store.indices("test")])
     # One gate a slice that is not all air: the last of the four slices of each series is.
     (gates,) = prediction.gates.values()
-    assert gates.shape == (TEST_ROWS * 3, 6)
-    np.testing.assert_allclose(gates.sum(axis=1), 1, atol=1e-5)
+    assert gates.shape == (TEST_ROWS, 4, 6)
+    assert np.isnan(gates[:, 3]).all()
+    np.testing.assert_allclose(gates[:, :3].sum(axis=2), 1, atol=1e-5)
 
 
 @pytest.mark.ray
@@ -150,7 +151,27 @@ def report_of(source="dicom", positives=True):
         added_parameters=10,
         added_fraction=0.001,
     )
-    return build(scores, subject, bootstrap=20, gates={"site": np.full((8, 4), 0.25, np.float32)})
+    return build(scores, subject, bootstrap=20, gates={"site": gates_like(labels)})
+
+
+def gates_like(labels):
+    """Four experts of which the second knows finding 1, over three slices of which the last is air."""
+    gates = np.full((len(labels), 3, 4), 0.25, np.float32)
+    gates[labels[:, 1] == 1, :2] = (0.2, 0.4, 0.2, 0.2)
+    gates[:, 2] = np.nan
+    return gates
+
+
+def test_the_report_shows_which_expert_knows_which_finding():
+    report = report_of()
+    (site,) = report["experts"]
+    rows = {row["key"]: row for row in site["by_finding"]}
+    assert KEYS[0] not in rows  # nobody knows its labels
+    known = rows[KEYS[1]]
+    np.testing.assert_allclose(known["difference"], (-0.05, 0.15, -0.05, -0.05), atol=1e-6)
+    assert known["positives"] + known["negatives"] == 40
+    assert max(rows, key=lambda key: rows[key]["difference"][1]) == KEYS[1]
+    assert "Experts and findings" in page(report)
 
 
 def test_the_page_needs_nothing_else_and_escapes_what_it_is_told():

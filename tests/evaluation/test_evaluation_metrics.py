@@ -1,5 +1,7 @@
 """Means, groups, operating points and calibration against hand values."""
 
+import math
+
 import numpy as np
 import pytest
 from sklearn.metrics import brier_score_loss
@@ -136,11 +138,13 @@ def test_thresholds_only_for_findings_that_have_both_classes():
 
 def test_expert_use_by_hand():
     gates = np.array([[1, 0, 0, 0], [0, 1, 0, 0], [0.25, 0.25, 0.25, 0.25]], np.float32)
-    use = usage(gates)
+    use = usage(np.stack([gates, np.full_like(gates, np.nan)], axis=1))
     np.testing.assert_allclose(use.mean, [5 / 12, 5 / 12, 1 / 12, 1 / 12])
     np.testing.assert_allclose(use.dominant, [2 / 3, 1 / 3, 0, 0])
     assert use.entropy == pytest.approx(1 / 3)
     assert 0.8 < use.balance < 0.9
+    assert use.effective == pytest.approx(math.exp(-sum(p * math.log(p) for p in use.mean)))
+    assert use.routed == 3
 
 
 def test_predictions_come_back_from_parquet():

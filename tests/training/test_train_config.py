@@ -11,6 +11,9 @@ from molre.training.config import TrainConfig
         ({"learning_rate": -1.0}, "learning_rate is -1.0"),
         ({"workers": 4, "batch_size": 3}, "each of 4 workers"),
         ({"out": "nowhere://x"}, "cannot open the location"),
+        ({"features": "cached", "site": "last_block"}, "use --features live"),
+        ({"features": "nowhere://x"}, "cannot open the location"),
+        ({"memory_mib": 0.0}, "memory_mib is 0.0"),
     ],
 )
 def test_wrong_settings_are_named(wrong, said):
@@ -23,3 +26,12 @@ def test_features_stand_for_the_backbone_only_where_nothing_before_the_site_is_t
     assert TrainConfig(adapter="none", site="last_block").cached
     assert not TrainConfig(site="last_block").cached
     assert not TrainConfig(adapter="full").cached
+    assert not TrainConfig(features="live").cached
+    assert TrainConfig(features="cached").cached
+
+
+def test_features_are_shared_within_molre_home_and_lie_in_out_elsewhere(tmp_path, monkeypatch):
+    monkeypatch.setenv("MOLRE_HOME", str(tmp_path / "home"))
+    assert TrainConfig().features_root == str(tmp_path / "home" / "features")
+    assert TrainConfig(out=str(tmp_path / "run")).features_root == str(tmp_path / "run" / "features")
+    assert TrainConfig(features=str(tmp_path / "f")).features_root == str(tmp_path / "f")
