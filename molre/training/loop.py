@@ -21,21 +21,23 @@ from ray.train import CheckpointUploadMode
 from ray.train.torch import get_device
 from ray.train.v2._internal.execution import context
 
+from molre.adapters import GateMeter
 from molre.embedding import Features
 from molre.errors import TrainingError
 from molre.location import Location
 from molre.store import Store
 from molre.training import checkpoint as checkpoints
+from molre.training.augmentation import augmented
 from molre.training.checkpoint import Checkpoint, Progress
 from molre.training.config import TrainConfig
 from molre.training.engine import Engine
 from molre.training.examples import Batch, Examples, Part
 from molre.training.loss import class_weights
-from molre.training.sampler import Sampler, share
+from molre.training.sampler import Sampler, rarity, share
 from molre.training.schedule import learning_rate
 from molre.training.storage import Uploader
 from molre.training.trainee import Trainee, make
-from molre.training.validation import CHECKPOINTS, SCORE, mean_area
+from molre.training.validation import CHECKPOINTS, SCORE, mean_area, merged
 from molre.training.watch import Pace, Step, Validation, Watcher
 from molre.training.watchers import watchers_of
 
@@ -77,10 +79,14 @@ class Worker:
         self.rank, self.world = ray.train.get_context().get_world_rank(), ray.train.get_context().get_world_size()
         self.device = examples.device
         self.rows = examples.store.indices("train")
-        self.sampler = Sampler(count=len(self.rows), batch_size=config.batch_size, seed=config.seed)
-        self.weights = class_weights(examples.labels[self.rows]).to(self.device)
+        labels = examples.labels[self.rows]
+        draws = rarity(labels) if config.balanced else None
+        self.sampler = Sampler(count=len(labels), batch_size=config.batch_size, seed=config.seed, weights=draws)
+        self.weights = class_weights(labels, draws).to(self.device)
         cached = examples.features is not None
-        self.trainee = Trainee(make(config, examples.store.grid, cached=cached), cached)
+        adapted = make(config, examples.store.grid, cached=cached)
+        self.shown, self.meter = adapted.classifier.shown, GateMeter(adapted.classifier)
+        self.trainee = Trainee(adapted, cached)
         self.engine = Engine(self.trainee, config, self.world, self.device)
         self.progress, self.losses, self.validations = Progress(), np.zeros(0, np.float32), list[dict[str, Any]]()
         self._recent: list[torch.Tensor] = []
@@ -125,7 +131,16 @@ class Worker:
         torch.manual_seed(_seed(self.config.seed, epoch, step, self.rank))
         known = int((self.examples.labels[rows] >= 0).sum())
         mine = itertools.islice(batches, self.config.accumulation)
+        if self.config.augment:
+            mine = (self._augmented(batch, epoch, step, part) for part, batch in enumerate(mine))
         self._recent.append(self.engine.step(mine, known, self._rate(), self.weights))
+
+    def _augmented(self, batch: Batch, epoch: int, step: int, part: int) -> Batch:
+        """The batch's volumes changed a little, as drawn for this place in the run; pooling sees the same slices."""
+        assert batch.hu is not None
+        seed = _seed(self.config.seed, epoch, step, self.rank, part)
+        hu = augmented(batch.hu, seed, self.examples.store.grid.spacing_mm[1:])
+        return replace(batch, hu=hu, mask=self.shown(batch.hu))
 
     def _rate(self) -> float:
         config = self.config
@@ -210,14 +225,18 @@ class Worker:
     def _validate(self) -> None:
         rows = self.examples.store.indices("val")
         rate = self._pace.studies_per_second
-        part = self._predict(share(rows, self.rank, self.world))
+        # The routers are metered here and not in the steps: it costs training nothing, and all gates are of one moment.
+        self.meter.reset()
+        with self.meter:
+            scored_part = self._predict(share(rows, self.rank, self.world))
+        part = scored_part, self.meter.read()
         gathered: list[Any] = [None] * self.world
         if self.world > 1:
             torch.distributed.all_gather_object(gathered, part)
         else:
             gathered = [part]
         logits = np.zeros((len(rows), self.examples.labels.shape[1]), np.float32)
-        for rank, scored in enumerate(gathered):
+        for rank, (scored, _) in enumerate(gathered):
             logits[rank :: self.world] = scored
         area, findings = mean_area(self.examples.labels[rows], logits, self.config.min_positives)
         self._advance(area)
@@ -230,7 +249,7 @@ class Worker:
             loss=loss,
             best=self.progress.waited == 0,
             studies_per_second=rate,
-            gates={},
+            gates=merged([figures for _, figures in gathered]),
         )
         self.validations.append(dataclasses.asdict(told))
         for watcher in self.watchers:

@@ -44,7 +44,8 @@ class Validation:
         loss: mean over the training steps of the last epoch.
         best: whether it is the best so far.
         studies_per_second: of the training before it.
-        gates: mean entropy and effective experts by adapter site; empty without a router.
+        gates: by adapter site, ``entropy`` and ``effective`` experts as ``GateFigures`` has them, and the number of
+            ``experts``, over the whole validation split; empty without a router.
     """
 
     epoch: int
