@@ -93,8 +93,9 @@ class Worker:
         self._upload = Uploader(ray.train.get_context().get_storage())
         self._warned = False
         self._pace = Pace(config.tell_every_s)
-        self.watchers: list[Watcher] = watchers_of(config) if self.rank == 0 else []
+        self._training = Pace(config.tell_every_s)  # since the last validation
         self._restore()
+        self.watchers: list[Watcher] = watchers_of(config, self.progress.seen) if self.rank == 0 else []
 
     @property
     def total(self) -> int:
@@ -103,6 +104,7 @@ class Worker:
 
     def run(self) -> None:
         """Train to the last epoch or the early stop, validating and reporting on the way."""
+        self._restart_paces()
         try:
             while self.progress.epoch < self.config.epochs and not self.progress.stopped:
                 self._epoch()
@@ -118,7 +120,6 @@ class Worker:
         at = self.progress
         steps = [self.rows[batch] for batch in self.sampler.epoch(at.epoch, at.step)]
         parts = (part for rows in steps for part in self._parts(rows))
-        self._pace.restart()
         with contextlib.closing(self.examples.batches(parts)) as batches:
             for step, rows in enumerate(steps, start=at.step):
                 self._step(rows, batches, at.epoch, step)
@@ -155,7 +156,8 @@ class Worker:
             seen=self.progress.seen + len(rows),
             order=order,
         )
-        self._pace.add(len(rows))
+        for pace in (self._pace, self._training):
+            pace.add(len(rows))
         within = step + 1 < self.sampler.steps
         if within and self._every(self.config.checkpoint_every_steps):
             self._flush()
@@ -213,18 +215,25 @@ class Worker:
             epochs=self.config.epochs,
             taken=taken,
             total=self.total,
+            seen=self.progress.seen,
             loss=loss,
             learning_rate=self._rate(),
             studies_per_second=pace.studies_per_second,
             seconds_left=(self.total - taken) / max(1e-9, pace.steps_per_second),
+            mean_auc=self.validations[-1]["mean_auc"] if self.validations else None,
         )
         for watcher in self.watchers:
             watcher.step(told)
         pace.restart()
 
+    def _restart_paces(self) -> None:
+        """Count from now, so that start-up and validation do not look like slow training."""
+        self._pace.restart()
+        self._training.restart()
+
     def _validate(self) -> None:
         rows = self.examples.store.indices("val")
-        rate = self._pace.studies_per_second
+        rate = self._training.studies_per_second
         # The routers are metered here and not in the steps: it costs training nothing, and all gates are of one moment.
         self.meter.reset()
         with self.meter:
@@ -244,6 +253,7 @@ class Worker:
         told = Validation(
             epoch=self.progress.epoch,
             taken=self.progress.taken,
+            seen=self.progress.seen,
             mean_auc=area,
             findings=findings,
             loss=loss,
@@ -262,6 +272,7 @@ class Worker:
             "studies_per_second": rate,
         }
         self._report(metrics, logits)
+        self._restart_paces()
 
     def _advance(self, area: float | None) -> None:
         """Take note of a score: whether it is the best, and whether there were enough without one."""
