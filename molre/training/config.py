@@ -23,8 +23,9 @@ class TrainConfig:
     """Store made by jobs/ingest.py, a path or URI; without it, the embedded phantom cohort."""
     features: str = "auto"
     """cached: train on frozen features computed once; live: run the backbone in every step; auto: cached where the
-    site allows it and nothing is augmented. Features lie in MOLRE_HOME/features where OUT is in MOLRE_HOME, else in OUT/features, and are made
-    where they are missing; a folder or URI, such as --out of jobs/embed.py, means cached, and there."""
+    site allows it and nothing is augmented. Features lie in MOLRE_HOME/features where OUT is in MOLRE_HOME, else in
+    OUT/features, and are made where they are missing; a folder or URI, such as --out of jobs/embed.py, means cached,
+    and there."""
     out: str = field(default_factory=lambda: str(home() / "train"))
     """Folder or URI of the result; the same folder goes on with a run that was stopped."""
     backbone: str = "dinov3-tiny"
@@ -119,16 +120,7 @@ class TrainConfig:
                 object.__setattr__(self, name, place(getattr(self, name)))
         if self.features not in FEATURES:
             object.__setattr__(self, "features", place(self.features))
-        if self.features not in ("auto", "live") and not self.cacheable:
-            raise ConfigError(
-                f"adapter {self.adapter} at site {self.site} trains within the backbone, so that features cannot be "
-                "computed once: use --features live"
-            )
-        if self.features not in ("auto", "live") and self.augment:
-            raise ConfigError(
-                "augmented volumes differ in every step, so that features cannot be computed once: "
-                "use --features live, or leave out --augment"
-            )
+        self._check_features()
         for name in ("epochs", "batch_size", "accumulation", "workers", "checkpoint_every_epochs"):
             if getattr(self, name) < 1:
                 raise ConfigError(f"{name} is {getattr(self, name)}: it must be at least 1")
@@ -139,6 +131,20 @@ class TrainConfig:
             raise ConfigError(
                 f"batch_size is {self.batch_size}: "
                 f"each of {self.workers} workers x {self.accumulation} parts needs a study"
+            )
+
+    def _check_features(self) -> None:
+        if self.features in ("auto", "live"):
+            return
+        if not self.cacheable:
+            raise ConfigError(
+                f"adapter {self.adapter} at site {self.site} trains within the backbone, so that features cannot be "
+                "computed once: use --features live"
+            )
+        if self.augment:
+            raise ConfigError(
+                "augmented volumes differ in every step, so that features cannot be computed once: "
+                "use --features live, or leave out --augment"
             )
 
     @property

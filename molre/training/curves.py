@@ -15,6 +15,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from molre.evaluation.svg import DASHES, SERIES
+from molre.findings import KEYS
 
 FAINT, INK = "#b9c7d1", "#333333"
 MOST_SITES = 6
@@ -110,25 +111,16 @@ def _auc(axis: Axes, history: History) -> None:
     axis.plot(epochs, areas, color=SERIES[1], linewidth=1.8, marker="o", markersize=4)
     best = best_of(history.validations)
     if best is None:
-        axis.text(
-            0.5, 0.5, "no finding has both classes in the validation split", transform=axis.transAxes, ha="center"
-        )
-    else:
-        axis.axhline(best["mean_auc"], color=SERIES[1], linewidth=0.8, linestyle=":")
-        axis.plot(best["epoch"], best["mean_auc"], "o", markersize=10, mfc="none", mec=INK, mew=1.5)
-        right = best["epoch"] > 0.7 * len(history.losses) / history.steps_per_epoch
-        axis.annotate(
-            f"best: {best['mean_auc']:.3f} after epoch {best['epoch']}, kept in the bundle",
-            (best["epoch"], best["mean_auc"]),
-            xytext=(-10 if right else 10, -16),
-            textcoords="offset points",
-            ha="right" if right else "left",
-            fontsize=9,
-            color=INK,
-        )
-        axis.set_ylim(min(0.5, *areas) - 0.02, 1.0)
-    findings = f"{best['findings']} findings" if best else "findings"
-    _named(axis, f"Validation: mean AUC over {findings}", "0.5 is chance, 1 is perfect")
+        told = "no finding has both classes in the validation split"
+        axis.text(0.5, 0.5, told, transform=axis.transAxes, ha="center")
+        _named(axis, "Validation: mean AUC", "")
+        return
+    axis.axhline(best["mean_auc"], color=SERIES[1], linewidth=0.8, linestyle=":")
+    axis.axhline(0.5, color="#999999", linewidth=0.8, linestyle="--")
+    axis.plot(best["epoch"], best["mean_auc"], "o", markersize=10, mfc="none", mec=INK, mew=1.5)
+    axis.set_ylim(min(0.5, *areas) - 0.02, min(1.0, max(areas) + 0.1))
+    told = f"0.5: chance; best {best['mean_auc']:.3f} after epoch {best['epoch']}, circled: it is in the bundle"
+    _named(axis, f"Validation: mean AUC over {best['findings']} of {len(KEYS)} findings", told)
 
 
 def _rate(axis: Axes, history: History) -> None:
@@ -171,4 +163,4 @@ def _sites(axis: Axes, history: History, figure: str) -> float:
                       markersize=3, label=site)  # fmt: skip
         if len(sites) > 1:
             axis.legend(frameon=False, fontsize=8, loc="lower left")
-    return max(each["gates"][site]["experts"] for each in gated for site in sites)
+    return float(max(each["gates"][site]["experts"] for each in gated for site in sites))

@@ -165,8 +165,8 @@ def _history(config: TrainConfig, store: Store, adapter: str, best: checkpoints.
     steps = max(1, round(validations[-1]["taken"] / validations[-1]["epoch"]))
     total = max(config.epochs * steps, len(last.losses))
     rates = [learning_rate(at, total, peak=config.peak_rate, warmup=config.warmup) for at in range(len(last.losses))]
-    synthetic = " (synthetic scans)" if store.manifest.source == "phantom" else ""
-    title = f"{config.backbone}, {adapter}{synthetic}"
+    scans = "synthetic scans" if store.manifest.source == "phantom" else f"{store.rows:,} scans"
+    title = f"Training of {config.backbone} on {scans}\n{adapter}"
     return History(
         title=title, losses=last.losses, rates=np.array(rates), steps_per_epoch=steps, validations=validations
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from molre.findings import KEYS
 from molre.training.lines import duration
 
 
@@ -26,4 +27,4 @@ def in_short(told: Mapping[str, Any], seconds: float) -> str:
 def _best(best: Mapping[str, Any]) -> str:
     if best["mean_auc"] is None:
         return "no finding has both classes in the validation split"
-    return f"validation mean AUC {best['mean_auc']:.3f} over {best['findings']} findings, after epoch {best['epoch']}"
+    return f"validation mean AUC {best['mean_auc']:.3f} ({best['findings']} of {len(KEYS)} findings) after epoch {best['epoch']}"

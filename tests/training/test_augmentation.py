@@ -49,7 +49,7 @@ def test_no_finding_has_a_side_so_that_a_flip_keeps_the_labels():
 )  # fmt: skip
 @settings(deadline=None, max_examples=60)
 def test_a_bright_spot_moves_as_the_affine_says(flipped, rotation_deg, scale, shift, row, column, pixel_mm):
-    """Flip, then turn clockwise by millimetres, then scale, all about the middle, then shift by fractions of the field."""
+    """Flip, turn clockwise by millimetres, scale, all about the middle, then shift by fractions of the field."""
     shape = np.array([101, 81])
     middle, step = (shape - 1) / 2, np.array(pixel_mm)
     y, x = (np.array([row, column]) - middle) * step

@@ -22,8 +22,9 @@ def history(epochs=40, steps=12, sites=("site",), areas=None):
         {
             "epoch": epoch, "taken": epoch * steps, "mean_auc": area, "findings": 61,
             "gates": {
-                site: {"entropy": 1 - 0.3 * epoch / epochs - 0.05 * number, "effective": 6 - 2 * epoch / epochs, "experts": 6}
-                for number, site in enumerate(sites)
+                site: {"entropy": 1 - 0.3 * part - 0.05 * at, "effective": 6 - 2 * part, "experts": 6.0}
+                for at, site in enumerate(sites)
+                for part in [epoch / epochs]
             },
         }
         for epoch, area in zip(every, areas, strict=True)
@@ -31,8 +32,11 @@ def history(epochs=40, steps=12, sites=("site",), areas=None):
     rates = np.sin(np.linspace(0.1, np.pi, len(at))) * 5e-3
     return History(
         title="Training of dinov3-tiny on synthetic scans\nadapter molre at feature: 11,694 added parameters (0.415%)",
-        losses=np.maximum(losses, 0.005).astype(np.float32), rates=rates, steps_per_epoch=steps, validations=validations,
-    )  # fmt: skip
+        losses=np.maximum(losses, 0.005).astype(np.float32),
+        rates=rates,
+        steps_per_epoch=steps,
+        validations=validations,
+    )
 
 
 @pytest.mark.parametrize(
