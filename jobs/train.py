@@ -15,13 +15,15 @@ from molre.store import Store
 from molre.training.config import TrainConfig
 from molre.training.run import train
 from molre.training.telling import in_short
+from molre.training.tracking import added_later
 
 
 def main(config: TrainConfig) -> dict[str, Any]:
     """Train, evaluate, and say where everything is."""
     begun = time.monotonic()
     store = config.store or default_store()
-    told = train(dataclasses.replace(config, store=store))
+    config = dataclasses.replace(config, store=store)
+    told = train(config)
     if config.evaluate and len(Store.open(store).indices("test")):
         out = (Location.of(config.out) / "evaluation").uri
         report = evaluate(
@@ -36,6 +38,7 @@ def main(config: TrainConfig) -> dict[str, Any]:
         told["metrics"]["test"] = {"macro": report["macro"]}
         told["files"]["report"] = f"{out}/report.html"
         print(print_table(report))
+        added_later(config, told)
     print(in_short(told, time.monotonic() - begun))
     return told
 

@@ -121,6 +121,11 @@ class TrainConfig:
         if self.features not in FEATURES:
             object.__setattr__(self, "features", place(self.features))
         self._check_features()
+        if self.mlflow is not None and "@" in self.mlflow:
+            raise ConfigError(
+                "the MLflow address holds a user or password, which config.yaml and the server would show: "
+                "put them in MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD"
+            )
         for name in ("epochs", "batch_size", "accumulation", "workers", "checkpoint_every_epochs"):
             if getattr(self, name) < 1:
                 raise ConfigError(f"{name} is {getattr(self, name)}: it must be at least 1")

@@ -21,6 +21,11 @@ from molre.training.watch import Step, Validation, Watcher
 PASSING = re.compile(r"epoch \d+/\d+, step ")
 """How a line begins that the next one replaces."""
 
+CHATTER = re.compile(
+    r"DeepSpeed [\w.]+ built successfully|core_worker\.cc:\d+: Actor with class name: .* has constructor"
+)
+"""Lines of workers that say nothing about the run."""
+
 LIVE_EVERY_S = 1.0
 """Seconds between two lines of progress on a terminal, where each takes the place of the one before."""
 
@@ -69,11 +74,8 @@ def on_terminal() -> bool:
 
 @contextlib.contextmanager
 def live() -> Iterator[None]:
-    """While the block runs, lines of progress replace each other on a terminal; elsewhere nothing is changed."""
-    if not on_terminal():
-        yield
-        return
-    screen = _Screen(sys.stdout)
+    """While the block runs, lines of progress replace each other on a terminal; everywhere, chatter is left out."""
+    screen = _Screen(sys.stdout, rewrites=on_terminal())
     with contextlib.redirect_stdout(_Lines(screen, sys.stdout)), contextlib.redirect_stderr(_Lines(screen, sys.stderr)):
         try:
             yield
@@ -82,14 +84,17 @@ def live() -> Iterator[None]:
 
 
 class _Screen:
-    """The terminal's last line, which may hold a line of progress."""
+    """What is shown, whose last line may be one of progress."""
 
-    def __init__(self, stream: TextIO) -> None:
-        self._stream, self._shown, self._lock = stream, False, threading.RLock()
+    def __init__(self, stream: TextIO, *, rewrites: bool) -> None:
+        self._stream, self._rewrites = stream, rewrites
+        self._shown, self._lock = False, threading.RLock()
 
     def show(self, line: str, stream: TextIO) -> None:
+        if CHATTER.search(line):
+            return
         with self._lock:
-            if PASSING.match(line):
+            if self._rewrites and PASSING.match(line):
                 # A line that wraps could not be written over.
                 width = shutil.get_terminal_size().columns - 1
                 self._stream.write(f"\r{line[:width]}\x1b[K")

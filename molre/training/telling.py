@@ -27,4 +27,5 @@ def in_short(told: Mapping[str, Any], seconds: float) -> str:
 def _best(best: Mapping[str, Any]) -> str:
     if best["mean_auc"] is None:
         return "no finding has both classes in the validation split"
-    return f"validation mean AUC {best['mean_auc']:.3f} ({best['findings']} of {len(KEYS)} findings) after epoch {best['epoch']}"
+    area, findings = f"validation mean AUC {best['mean_auc']:.3f}", f"{best['findings']} of {len(KEYS)} findings"
+    return f"{area} ({findings}) after epoch {best['epoch']}"

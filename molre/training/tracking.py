@@ -165,6 +165,24 @@ def tracked(config: TrainConfig) -> Iterator[Record | None]:
         record.end(status)
 
 
+def added_later(config: TrainConfig, told: Mapping[str, Any]) -> None:
+    """Tell MLflow what became known after the run's end, such as figures of the test split.
+
+    Args:
+        config: as ``train`` was given it.
+        told: what the summary says.
+    """
+    if config.mlflow is None:
+        return
+    try:
+        record = Record(config)
+    except ConfigError as fault:
+        print(f"note: MLflow missed the summary ({fault})", flush=True)
+        return
+    record.add(told, {})
+    record.end("FINISHED")
+
+
 def run_id(config: TrainConfig) -> str | None:
     """Which MLflow run the folder is of."""
     try:

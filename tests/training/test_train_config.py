@@ -14,6 +14,7 @@ from molre.training.config import TrainConfig
         ({"features": "cached", "site": "last_block"}, "use --features live"),
         ({"features": "cached", "augment": True}, "use --features live"),
         ({"features": "/some/folder", "augment": True}, "use --features live"),
+        ({"mlflow": "https://me:secret@host"}, "MLFLOW_TRACKING_PASSWORD"),
         ({"features": "nowhere://x"}, "cannot open the location"),
         ({"memory_mib": 0.0}, "memory_mib is 0.0"),
     ],
