@@ -10,6 +10,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import ray
 import torch
 from ray.train import CheckpointConfig, FailureConfig, LoggingConfig, RunConfig, ScalingConfig
@@ -19,19 +20,27 @@ from molre.adapters import Adapted
 from molre.bundle import save_bundle
 from molre.cluster import offer
 from molre.embedding import EmbedConfig, Features, embed
-from molre.errors import ConfigError, MolreError, TrainingError
+from molre.errors import ConfigError, TrainingError
 from molre.evaluation.scores import Scores
 from molre.evaluation.thresholds import choose
 from molre.location import Location
 from molre.store import Store
 from molre.training import checkpoint as checkpoints
 from molre.training.config import TrainConfig
+from molre.training.curves import History, png
+from molre.training.failure import cause_of
+from molre.training.lines import LIVE_EVERY_S, live, on_terminal
 from molre.training.loop import train_worker
+from molre.training.schedule import learning_rate
+from molre.training.tracking import tracked
 from molre.training.trainee import load_trained, make
 from molre.training.validation import CHECKPOINTS, SCORE
 
 RUN = "run.json"
 """What the run in a folder is of; a second run goes on only with the same."""
+
+CURVES = "curves.png"
+"""The picture of the run, in OUT."""
 
 KEPT = 3
 """Checkpoints that stay: the last one, the best one, and one more to go back to where the last is damaged."""
@@ -49,6 +58,10 @@ FREE = (
     "features",
     "memory_mib",
     "checkpoint_every_epochs",
+    "tell_every_s",
+    "run_name",
+    "mlflow",
+    "experiment",
 )
 """Settings that may differ when a run is taken up again."""
 
@@ -71,22 +84,32 @@ def train(config: TrainConfig) -> dict[str, Any]:
             print(f"note: {told}", flush=True)
     print(f"{config.backbone}, {describe(adapted)}; {store.rows} studies, {_split_counts(store)}", flush=True)
     _claim(config)
-    features = _features(config, store)
-    fit(dataclasses.replace(config, features=features.uri) if features else config)
-    best = _best(config)
-    bundle_at = Location.of(config.out) / "bundle"
-    with tempfile.TemporaryDirectory() as folder:
-        bundle_at.upload(_bundle(config, store, best, _thresholds(store, best), Path(folder) / "bundle"))
-    last = best.validations[-1]
-    return {
-        "metrics": {
-            "val": {"mean_auc": last["mean_auc"], "findings": last["findings"], "epoch": best.progress.epoch},
-            "train": {"loss": last["loss"], "steps": best.progress.taken, "studies_seen": best.progress.seen},
-        },
-        "adapter": adapter_facts(adapted),
-        "studies_per_second": last["studies_per_second"],
-        "bundle": bundle_at.uri,
-    }
+    with tracked(config) as record:
+        features = _features(config, store)
+        fit(dataclasses.replace(config, features=features.uri) if features else config)
+        best = _best(config)
+        files = {name: (Location.of(config.out) / name).uri for name in (CURVES, "bundle")}
+        with tempfile.TemporaryDirectory() as folder:
+            bundle = _bundle(config, store, best, _thresholds(store, best), Path(folder) / "bundle")
+            Location.of(files["bundle"]).upload(bundle)
+        history = _history(config, store, describe(adapted), best)
+        Location.of(files[CURVES]).write_bytes(png(history))
+        last = best.validations[-1]
+        told = {
+            "metrics": {
+                "val": {"mean_auc": last["mean_auc"], "findings": last["findings"], "epoch": best.progress.epoch},
+                "train": {"loss": last["loss"], "steps": best.progress.taken, "studies_seen": best.progress.seen},
+            },
+            "adapter": adapter_facts(adapted),
+            "studies_per_second": last["studies_per_second"],
+            "studies_seen": history.validations[-1]["seen"],
+            "epochs": history.validations[-1]["epoch"],
+            "bundle": files["bundle"],
+            "files": files,
+        }
+        if record:
+            record.add(told, {CURVES: files[CURVES]})
+    return told
 
 
 def fit(config: TrainConfig, callbacks: list[Any] | None = None) -> Any:
@@ -102,7 +125,7 @@ def fit(config: TrainConfig, callbacks: list[Any] | None = None) -> Any:
     gpus = offer().gpus > 0
     trainer = TorchTrainer(
         train_worker,  # type: ignore[arg-type]  # Train V2 hands on what rank 0 returns
-        train_loop_config=dataclasses.asdict(config),
+        train_loop_config=dataclasses.asdict(_told_often(config)),
         torch_config=TorchConfig(backend=None if gpus else "gloo"),
         scaling_config=ScalingConfig(num_workers=config.workers, use_gpu=gpus),
         run_config=RunConfig(  # type: ignore[call-arg]
@@ -117,22 +140,36 @@ def fit(config: TrainConfig, callbacks: list[Any] | None = None) -> Any:
         ),
     )
     try:
-        result = trainer.fit()
+        with live():
+            result = trainer.fit()
     except ray.train.TrainingFailedError as failure:
-        raise_cause(failure)
-        raise
+        raise cause_of(failure, config) from failure
     hopeless = getattr(result, "return_value", None)  # of Train V2, whose type stubs are V1's
     if hopeless is not None:
         raise TrainingError(hopeless)
     return result
 
 
-def raise_cause(failure: ray.train.TrainingFailedError) -> None:
-    """Raise the error that a worker met, where it is one a user can act on."""
-    for error in getattr(failure, "worker_failures", {}).values():
-        cause = getattr(error, "cause", error)
-        if isinstance(cause, MolreError):
-            raise cause from failure
+def _told_often(config: TrainConfig) -> TrainConfig:
+    """Where lines of progress replace each other, they may come by the second."""
+    if not on_terminal():
+        return config
+    return dataclasses.replace(config, tell_every_s=min(LIVE_EVERY_S, config.tell_every_s))
+
+
+def _history(config: TrainConfig, store: Store, adapter: str, best: checkpoints.Checkpoint) -> History:
+    """What the furthest checkpoint knows of the run; the best one where no other is whole."""
+    found, _ = checkpoints.newest(Location.of(config.out) / CHECKPOINTS)
+    last = checkpoints.read(found.place) if found else best
+    validations = last.validations or best.validations
+    steps = max(1, round(validations[-1]["taken"] / validations[-1]["epoch"]))
+    total = max(config.epochs * steps, len(last.losses))
+    rates = [learning_rate(at, total, peak=config.peak_rate, warmup=config.warmup) for at in range(len(last.losses))]
+    scans = "synthetic scans" if store.manifest.source == "phantom" else f"{store.rows:,} scans"
+    title = f"Training of {config.backbone} on {scans}\n{adapter}"
+    return History(
+        title=title, losses=last.losses, rates=np.array(rates), steps_per_epoch=steps, validations=validations
+    )
 
 
 def describe(adapted: Adapted) -> str:
