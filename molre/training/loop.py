@@ -131,7 +131,7 @@ class Worker:
         # Dropout is drawn afresh each step from a seed, so that a resumed run draws what an uninterrupted one would.
         torch.manual_seed(_seed(self.config.seed, epoch, step, self.rank))
         known = int((self.examples.labels[rows] >= 0).sum())
-        mine = itertools.islice(batches, self.config.accumulation)
+        mine: Iterator[Batch] = itertools.islice(batches, self.config.accumulation)
         if self.config.augment:
             mine = (self._augmented(batch, epoch, step, part) for part, batch in enumerate(mine))
         self._recent.append(self.engine.step(mine, known, self._rate(), self.weights))

@@ -80,8 +80,8 @@ def train(config: TrainConfig) -> dict[str, Any]:
     store = Store.open(config.store)
     adapted = make(config, store.grid, cached=config.cached)
     if not config.cached:  # embedding says it too
-        for told in adapted.classifier.shortcomings:
-            print(f"note: {told}", flush=True)
+        for sentence in adapted.classifier.shortcomings:
+            print(f"note: {sentence}", flush=True)
     print(f"{config.backbone}, {describe(adapted)}; {store.rows} studies, {_split_counts(store)}", flush=True)
     _claim(config)
     with tracked(config) as record:
