@@ -59,6 +59,7 @@ def ray_cluster():
         dashboard_port=0,
         _temp_dir=str(folder / "ray"),
         logging_level="warning",
+        _system_config={"metrics_report_interval_ms": 1000},  # ten seconds by default
     )
     yield f"http://{context.dashboard_url}"
     ray.shutdown()

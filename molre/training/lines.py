@@ -13,7 +13,7 @@ import shutil
 import sys
 import threading
 from collections.abc import Iterator
-from typing import TextIO
+from typing import IO
 
 from molre.training.config import TrainConfig
 from molre.training.watch import Step, Validation, Watcher
@@ -86,11 +86,11 @@ def live() -> Iterator[None]:
 class _Screen:
     """What is shown, whose last line may be one of progress."""
 
-    def __init__(self, stream: TextIO, *, rewrites: bool) -> None:
+    def __init__(self, stream: io.TextIOBase | IO[str], *, rewrites: bool) -> None:
         self._stream, self._rewrites = stream, rewrites
         self._shown, self._lock = False, threading.RLock()
 
-    def show(self, line: str, stream: TextIO) -> None:
+    def show(self, line: str, stream: io.TextIOBase | IO[str]) -> None:
         if CHATTER.search(line):
             return
         with self._lock:
@@ -116,7 +116,7 @@ class _Screen:
 class _Lines(io.TextIOBase):
     """A stream that hands whole lines to a screen."""
 
-    def __init__(self, screen: _Screen, stream: TextIO) -> None:
+    def __init__(self, screen: _Screen, stream: io.TextIOBase | IO[str]) -> None:
         self._screen, self._stream, self._begun = screen, stream, ""
 
     def write(self, text: str) -> int:

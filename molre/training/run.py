@@ -28,12 +28,12 @@ from molre.store import Store
 from molre.training import checkpoint as checkpoints
 from molre.training.config import TrainConfig
 from molre.training.curves import History, png
-from molre.training.failure import cause_of
 from molre.training.lines import LIVE_EVERY_S, live, on_terminal
 from molre.training.loop import train_worker
 from molre.training.schedule import learning_rate
 from molre.training.tracking import tracked
 from molre.training.trainee import load_trained, make
+from molre.training.unforeseen import unforeseen
 from molre.training.validation import CHECKPOINTS, SCORE
 
 RUN = "run.json"
@@ -143,7 +143,7 @@ def fit(config: TrainConfig, callbacks: list[Any] | None = None) -> Any:
         with live():
             result = trainer.fit()
     except ray.train.TrainingFailedError as failure:
-        raise cause_of(failure, config) from failure
+        raise unforeseen(failure, config) from failure
     hopeless = getattr(result, "return_value", None)  # of Train V2, whose type stubs are V1's
     if hopeless is not None:
         raise TrainingError(hopeless)

@@ -19,7 +19,7 @@ _COLLATERAL = re.compile(r"gloo|nccl|Connection (closed|reset)|DistBackendError|
 """What the other workers meet when one is gone."""
 
 
-def cause_of(failure: TrainingFailedError, config: TrainConfig) -> MolreError:
+def unforeseen(failure: TrainingFailedError, config: TrainConfig) -> MolreError:
     """The error to raise for a failure of Ray Train; everything that Ray says goes into ``OUT/failure.txt``."""
     met = {rank: _inner(error) for rank, error in _worker_failures(failure).items()}
     for error in met.values():
