@@ -1,6 +1,5 @@
 """Training on the test run's cluster: two workers, faults, resumption, ZeRO, and what comes out."""
 
-import json
 import os
 import shutil
 import signal
@@ -20,7 +19,9 @@ from molre.bundle import load_bundle
 from molre.classifier import Classifier
 from molre.embedding import EmbedConfig, Features, embed
 from molre.errors import ConfigError
+from molre.location import Location
 from molre.store import Store
+from molre.training.checkpoint import whole
 from molre.training.config import TrainConfig
 from molre.training.loss import focal_sum
 from molre.training.run import train
@@ -94,12 +95,11 @@ def test_a_finished_run_is_not_repeated_and_another_is_refused(small_store, feat
 def test_a_killed_worker_changes_nothing(small_store, ray_cluster, tmp_path):
     """A worker killed after a checkpoint: the run goes on by itself and ends bit by bit as an undisturbed one."""
     runs = {name: tmp_path / name for name in ("calm", "killed")}
-    more = {"adapter": "lora", "site": "last_block", "epochs": 4, "checkpoint_every_epochs": 1, "over_budget": True}
+    more = {"adapter": "lora", "site": "last_block", "epochs": 8, "checkpoint_every_epochs": 1, "over_budget": True}
     killed = []
 
     def kill_a_worker():
-        snapshot = runs["killed"] / "checkpoints" / "checkpoint_manager_snapshot.json"
-        while not snapshot.exists() or not json.loads(snapshot.read_text())["checkpoint_results"]:
+        while not whole(Location.of(str(runs["killed"] / "checkpoints"))):
             time.sleep(0.05)
         killed.append(worker_pids()[0])
         os.kill(killed[0], signal.SIGKILL)
