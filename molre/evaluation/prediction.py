@@ -6,6 +6,7 @@ equal length and drop what is left over, so they are no place to evaluate.
 
 from __future__ import annotations
 
+import logging
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -127,6 +128,7 @@ def _scored(
     """Each row's answer, in any order."""
     there = offer()
     wanted = min(workers or there.workers, -(-len(rows) // BATCH))
+    logging.getLogger("ray.data").setLevel(logging.WARNING)
     dataset = ray.data.from_items([{"row": int(row)} for row in rows], override_num_blocks=-(-len(rows) // BATCH))
     answers = dataset.map_batches(
         Scorer,
@@ -136,6 +138,7 @@ def _scored(
         num_cpus=1,
         num_gpus=1 if there.gpus else 0,
     )
+    answers.context.enable_progress_bars = False
     return answers.take_all()
 
 

@@ -33,7 +33,7 @@ from molre.training.loop import train_worker
 from molre.training.schedule import learning_rate
 from molre.training.tracking import tracked
 from molre.training.trainee import load_trained, make
-from molre.training.unforeseen import unforeseen
+from molre.training.unforeseen import Noted, unforeseen
 from molre.training.validation import CHECKPOINTS, SCORE
 
 RUN = "run.json"
@@ -131,8 +131,8 @@ def fit(config: TrainConfig, callbacks: list[Any] | None = None) -> Any:
         run_config=RunConfig(  # type: ignore[call-arg]
             name=CHECKPOINTS,
             storage_path=config.out,
-            callbacks=callbacks,
-            logging_config=LoggingConfig(log_level="ERROR"),
+            callbacks=[Noted(), *(callbacks or [])],
+            logging_config=LoggingConfig(log_level="CRITICAL"),
             failure_config=FailureConfig(  # type: ignore[call-arg]
                 max_failures=config.max_failures, controller_failure_limit=CONTROLLER_RESTARTS
             ),

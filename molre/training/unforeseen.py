@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from typing import Any
 
-from ray.exceptions import ActorDiedError, OutOfMemoryError, RayActorError
-from ray.train import TrainingFailedError
+from ray.exceptions import OutOfMemoryError, RayActorError
+from ray.train import TrainingFailedError, UserCallback
 
 from molre.errors import MolreError, TrainingError, storage_fault
 from molre.location import Location
@@ -42,18 +43,39 @@ def _inner(error: BaseException) -> BaseException:
     return error
 
 
+class Noted(UserCallback):
+    """Says in one line that a worker failed, each time; Ray Train would print a traceback for every worker."""
+
+    def after_exception(self, run_context: Any, worker_exceptions: dict[int, Exception]) -> None:
+        """Called by the controller, whether or not the run is taken up again."""
+        rank, error = _first({each: _inner(fault) for each, fault in worker_exceptions.items()})
+        print(f"note: worker {rank} {_how(error)}", flush=True)
+
+
 def _of_workers(met: Mapping[int, BaseException], config: TrainConfig) -> str:
-    rank = min(met, key=lambda each: (_last(met[each]), each))
-    error = met[rank]
+    rank, error = _first(met)
     if isinstance(error, RayActorError | OutOfMemoryError):
-        how = "ran out of memory" if _out_of_memory(error) else "was killed from outside, as happens without memory"
         return (
-            f"worker {rank} {how}, more often than --max-failures {config.max_failures} allows: use fewer --workers, "
-            "a smaller --batch-size or more --accumulation, and run the same command again to go on"
+            f"worker {rank} {_how(error)}, more often than --max-failures {config.max_failures} allows: use fewer "
+            "--workers, a smaller --batch-size or more --accumulation, and run the same command again to go on"
         )
+    often = f" {config.max_failures + 1} times, last" if config.max_failures else ""
+    return f"worker {rank} {_how(error).replace('failed', f'failed{often}', 1)}"
+
+
+def _first(met: Mapping[int, BaseException]) -> tuple[int, BaseException]:
+    """The worker whose error the others' most likely follow from."""
+    rank = min(met, key=lambda each: (_last(met[each]), each))
+    return rank, met[rank]
+
+
+def _how(error: BaseException) -> str:
+    if isinstance(error, OutOfMemoryError):
+        return "ran out of memory"
+    if isinstance(error, RayActorError):
+        return "was killed from outside, as happens without memory"
     said = " ".join(str(error).split())[:300]
-    often = f" {config.max_failures + 1} times" if config.max_failures else ""
-    return f"worker {rank} failed{often}, last with {type(error).__name__}{': ' if said else ''}{said}"
+    return f"failed with {type(error).__name__}{': ' if said else ''}{said}"
 
 
 def _last(error: BaseException) -> int:
@@ -61,16 +83,6 @@ def _last(error: BaseException) -> int:
     if isinstance(error, RayActorError | OutOfMemoryError):
         return 1
     return 2 if _COLLATERAL.search(f"{type(error).__name__} {error}") else 0
-
-
-def _out_of_memory(error: BaseException) -> bool:
-    return isinstance(error, OutOfMemoryError) or (isinstance(error, ActorDiedError) and "OOM" in _reason(error))
-
-
-def _reason(error: ActorDiedError) -> str:
-    """What Ray says of the end of an actor, where it knows and does not only list what may be."""
-    said = str(error)
-    return "" if "potential root causes" in said else said
 
 
 def _of_controller(failure: TrainingFailedError) -> str:

@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import time
 
 import numpy as np
 import pytest
@@ -95,16 +96,22 @@ def test_augmentation_and_balancing_are_settings_of_a_run(run):
 
 
 def test_a_fault_in_the_code_is_one_line_and_its_traceback_lies_in_a_file(
-    ray_cluster, small_store, tmp_path, monkeypatch
+    ray_cluster, small_store, tmp_path, monkeypatch, capfd
 ):
     def broken(settings):
         raise ZeroDivisionError("boom")
 
     monkeypatch.setattr(training_run, "train_worker", broken)
     config = TrainConfig(store=small_store, out=str(tmp_path), features="live", weights="random", max_failures=0)
-    with pytest.raises(TrainingError, match=r"^worker 0 failed, last with ZeroDivisionError: boom; tracebacks lie in "):
+    with pytest.raises(TrainingError, match=r"^worker 0 failed with ZeroDivisionError: boom; tracebacks lie in "):
         train(config)
     assert "in broken" in (tmp_path / "failure.txt").read_text()
+    printed, deadline = "", time.monotonic() + 20
+    while "note: worker 0 failed with ZeroDivisionError: boom" not in printed and time.monotonic() < deadline:
+        time.sleep(0.2)  # lines of workers arrive when they arrive
+        printed += "".join(capfd.readouterr())
+    assert "note: worker 0 failed with ZeroDivisionError: boom" in printed
+    assert "Traceback" not in printed
 
 
 @pytest.fixture(scope="module")
@@ -132,8 +139,7 @@ def test_the_worker_that_failed_first_is_named(killed, tmp_path):
     config = TrainConfig(out=str(tmp_path))
     collateral = RuntimeError("[gloo/transport/tcp/pair.cc:534] Connection closed by peer [127.0.0.1]:1")
     said = str(unforeseen(failed(rank0=collateral, rank1=killed), config))
-    assert said.startswith("worker 1 ")
-    assert "more often than --max-failures 2" in said
+    assert said.startswith("worker 1 was killed from outside, as happens without memory, more often than")
     assert said.count("\n") == 0
     assert "ValueError: wrong" in str(unforeseen(failed(rank0=collateral, rank1=ValueError("wrong")), config))
     ours = StoreError("a part is not there")
