@@ -131,7 +131,7 @@ def fit(config: TrainConfig, callbacks: list[Any] | None = None) -> Any:
         run_config=RunConfig(  # type: ignore[call-arg]
             name=CHECKPOINTS,
             storage_path=config.out,
-            callbacks=[Noted(), *(callbacks or [])],
+            callbacks=[Noted(), *(callbacks or [])],  # type: ignore[list-item]  # of Train V2
             logging_config=LoggingConfig(log_level="CRITICAL"),
             failure_config=FailureConfig(  # type: ignore[call-arg]
                 max_failures=config.max_failures, controller_failure_limit=CONTROLLER_RESTARTS
