@@ -10,6 +10,9 @@ from molre.classifier import MEMORY_MIB
 from molre.errors import ConfigError
 from molre.location import Location, home, place
 
+STAGES = ("0", "1", "2", "3")
+"""ZeRO's stages, which share out nothing, optimiser state, gradients and parameters, each with all before it."""
+
 FEATURES = ("auto", "cached", "live")
 """Words that ``features`` may be instead of a place."""
 
@@ -75,8 +78,13 @@ class TrainConfig:
     """Exponent of the focal loss (paper: 2.0)."""
     workers: int = 2
     """Ray Train workers; each takes one GPU where the cluster has them, else one CPU."""
-    zero: Literal[0, 1, 2, 3] = 0
-    """DeepSpeed ZeRO stage; 0 is right for adapters, 2 or 3 for full fine-tuning of a large backbone."""
+    deepspeed: str = "auto"
+    """DeepSpeed: auto for the lowest ZeRO stage that fits in memory; 0 to 3 for that stage; or the path or URI of a
+    DeepSpeed JSON file of your own, whose settings win over all that molre would choose."""
+    nvme: str | None = None
+    """Folder on a fast disk of every node, to which parameters and optimiser state of a GPU may be moved out."""
+    recompute: bool = False
+    """Keep no activations of an opened backbone, and compute them again in the backward pass: less memory, more time."""
     precision: Literal["auto", "fp32", "bf16"] = "auto"
     """Number format of forward and backward; auto is bf16 on GPUs and fp32 on CPUs."""
     checkpoint_every_steps: int = 0
@@ -106,6 +114,8 @@ class TrainConfig:
                 object.__setattr__(self, name, place(getattr(self, name)))
         if self.features not in FEATURES:
             object.__setattr__(self, "features", place(self.features))
+        if not (self.deepspeed in ("auto", *STAGES) or self.deepspeed.startswith("{")):
+            object.__setattr__(self, "deepspeed", place(self.deepspeed))
         if self.features not in ("auto", "live") and not self.cacheable:
             raise ConfigError(
                 f"adapter {self.adapter} at site {self.site} trains within the backbone, so that features cannot be "

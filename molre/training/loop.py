@@ -22,7 +22,7 @@ from ray.train.torch import get_device
 from ray.train.v2._internal.execution import context
 
 from molre.embedding import Features
-from molre.errors import TrainingError
+from molre.errors import ConfigError, TrainingError
 from molre.location import Location
 from molre.store import Store
 from molre.training import checkpoint as checkpoints
@@ -31,6 +31,7 @@ from molre.training.config import TrainConfig
 from molre.training.engine import Engine
 from molre.training.examples import Batch, Examples, Part
 from molre.training.loss import class_weights
+from molre.training.planning import agreed, part_rows, write_plan
 from molre.training.sampler import Sampler, share
 from molre.training.schedule import learning_rate
 from molre.training.storage import Uploader
@@ -55,7 +56,7 @@ def train_worker(settings: dict[str, Any]) -> str | None:
     features = Features.open(config.features) if config.cached else None
     try:
         Worker(config, Examples(store, features, get_device())).run()
-    except Hopeless as fault:
+    except (Hopeless, ConfigError) as fault:
         return str(fault)
     return None
 
@@ -81,7 +82,12 @@ class Worker:
         self.weights = class_weights(examples.labels[self.rows]).to(self.device)
         cached = examples.features is not None
         self.trainee = Trainee(make(config, examples.store.grid, cached=cached), cached)
-        self.engine = Engine(self.trainee, config, self.world, self.device)
+        here = ray.train.get_context().get_local_world_size()
+        plan, load = agreed(config, self.trainee, examples.store.grid, self.device, self.world, here)
+        self.engine = Engine(self.trainee, config, self.world, self.device, plan, load)
+        if self.rank == 0:
+            print(plan.told, flush=True)
+            write_plan(config.out, plan, self.engine.settings)
         self.progress, self.losses, self.validations = Progress(), np.zeros(0, np.float32), list[dict[str, Any]]()
         self._recent: list[torch.Tensor] = []
         self._upload = Uploader(ray.train.get_context().get_storage())
@@ -163,10 +169,16 @@ class Worker:
         """What this worker reads of a step: its share, in as many parts as gradients are accumulated over.
 
         A part must not be empty, since every worker takes part in every step: an empty one borrows a study of the
-        batch, which then counts for nothing.
+        batch, which then counts for nothing. In ZeRO's third stage all parts of a step are filled up to the same
+        number of studies, since workers gather parameters together, chunk by chunk of the backbone.
         """
         parts = np.array_split(share(rows, self.rank, self.world), self.config.accumulation)
-        return [Part(rows=part, counts=True) if len(part) else Part(rows=rows[:1], counts=False) for part in parts]
+        size = part_rows(len(rows), self.world, self.config.accumulation) if self.engine.plan.stage == 3 else 1
+        missing = [max(0, size - len(part)) for part in parts]
+        return [
+            Part(rows=np.concatenate([part, rows[:1].repeat(more)]), counts=len(part))
+            for part, more in zip(parts, missing, strict=True)
+        ]
 
     def _flush(self) -> None:
         """Gather the losses of the steps since the last time, and tell them where it is time.
@@ -210,7 +222,7 @@ class Worker:
     def _validate(self) -> None:
         rows = self.examples.store.indices("val")
         rate = self._pace.studies_per_second
-        part = self._predict(share(rows, self.rank, self.world))
+        part = self._predict(share(rows, self.rank, self.world), -(-len(rows) // self.world))
         gathered: list[Any] = [None] * self.world
         if self.world > 1:
             torch.distributed.all_gather_object(gathered, part)
@@ -258,13 +270,16 @@ class Worker:
         )
 
     @torch.no_grad()
-    def _predict(self, rows: Int64[np.ndarray, "part"]) -> Float32[np.ndarray, "part findings"]:
+    def _predict(self, rows: Int64[np.ndarray, "part"], most: int) -> Float32[np.ndarray, "part findings"]:
+        """Logits of this worker's rows; ``most`` is what any worker has, since all do the same number of passes."""
         self.trainee.eval()
         size = max(1, self.config.batch_size // self.world)
-        parts = [Part(rows=rows[start : start + size], counts=True) for start in range(0, len(rows), size)]
+        padded = np.concatenate([rows, self.rows[:1].repeat(most - len(rows))])
+        parts = [Part(rows=padded[at : at + size], counts=size) for at in range(0, most, size)]
         with contextlib.closing(self.examples.batches(parts)) as batches:
             outputs = [self.engine.logits(batch).cpu().numpy() for batch in batches]
-        return np.concatenate(outputs) if outputs else np.zeros((0, self.examples.labels.shape[1]), np.float32)
+        findings = self.examples.labels.shape[1]
+        return np.concatenate([np.zeros((0, findings), np.float32), *outputs])[: len(rows)]
 
     def _report(self, metrics: dict[str, Any], logits: Float32[np.ndarray, "rows findings"] | None = None) -> None:
         """Tell Ray Train, with a checkpoint that is uploaded while training goes on."""

@@ -26,7 +26,9 @@ from molre.location import Location
 from molre.store import Store
 from molre.training import checkpoint as checkpoints
 from molre.training.config import TrainConfig
+from molre.training.deepspeed_settings import resolved
 from molre.training.loop import train_worker
+from molre.training.planning import read_plan
 from molre.training.trainee import load_trained, make
 from molre.training.validation import CHECKPOINTS, SCORE
 
@@ -49,6 +51,10 @@ FREE = (
     "features",
     "memory_mib",
     "checkpoint_every_epochs",
+    "accumulation",
+    "deepspeed",
+    "nvme",
+    "recompute",
 )
 """Settings that may differ when a run is taken up again."""
 
@@ -64,6 +70,7 @@ def train(config: TrainConfig) -> dict[str, Any]:
     """
     if config.store is None:
         raise ConfigError("training needs a store: make one with jobs/ingest.py")
+    resolved(config)  # a wrong file of the user's is found before features are computed
     store = Store.open(config.store)
     adapted = make(config, store.grid, cached=config.cached)
     if not config.cached:  # embedding says it too
@@ -84,6 +91,7 @@ def train(config: TrainConfig) -> dict[str, Any]:
             "train": {"loss": last["loss"], "steps": best.progress.taken, "studies_seen": best.progress.seen},
         },
         "adapter": adapter_facts(adapted),
+        "deepspeed": read_plan(config.out),
         "studies_per_second": last["studies_per_second"],
         "bundle": bundle_at.uri,
     }
@@ -102,7 +110,7 @@ def fit(config: TrainConfig, callbacks: list[Any] | None = None) -> Any:
     gpus = offer().gpus > 0
     trainer = TorchTrainer(
         train_worker,  # type: ignore[arg-type]  # Train V2 hands on what rank 0 returns
-        train_loop_config=dataclasses.asdict(config),
+        train_loop_config={**dataclasses.asdict(config), "deepspeed": resolved(config)},
         torch_config=TorchConfig(backend=None if gpus else "gloo"),
         scaling_config=ScalingConfig(num_workers=config.workers, use_gpu=gpus),
         run_config=RunConfig(  # type: ignore[call-arg]
