@@ -47,8 +47,8 @@ class Load:
 
     @property
     def bucket(self) -> int:
-        """Elements that are reduced or gathered at once."""
-        return max(1, min(self.trained, MOST_IN_A_BUCKET))
+        """Elements that are reduced or gathered at once; even, as DeepSpeed's alignment asks."""
+        return 2 * max(1, min(-(-self.trained // 2), MOST_IN_A_BUCKET // 2))
 
     @property
     def live(self) -> int:

@@ -32,9 +32,14 @@ def _started(rank, world, port, function, arguments):
     os.environ |= {"RANK": str(rank), "LOCAL_RANK": str(rank), "WORLD_SIZE": str(world), "LOCAL_WORLD_SIZE": str(world)}
     os.environ |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
     torch.set_num_threads(1)
+    if os.environ.get("DUMP"):
+        import faulthandler
+
+        faulthandler.dump_traceback_later(int(os.environ["DUMP"]), exit=True)
     torch.distributed.init_process_group("gloo", rank=rank, world_size=world)
     function(rank, world, *arguments)
-    torch.distributed.destroy_process_group()
+    torch.distributed.barrier()
+    os._exit(0)  # DeepSpeed's and gloo's threads may wait for each other while the interpreter ends
 
 
 def batch_of(step, rows=4, grid=GRID):
