@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import warnings
 from collections.abc import Iterable
 from typing import Any
 
@@ -48,7 +49,7 @@ class Engine:
         parameters = list(trainee.trained.values())
         # Stage 0 in bf16 takes a step of its own while it is made: at rate 0 it changes nothing, and is forgotten.
         optimizer = torch.optim.AdamW(parameters, lr=0.0, weight_decay=config.weight_decay)
-        logger.setLevel(logging.ERROR)
+        _keep_quiet()
         self.engine, self.optimizer, _, _ = deepspeed.initialize(
             model=trainee,
             optimizer=optimizer,
@@ -157,3 +158,15 @@ class Engine:
         # Setting what is stepped leaves what is computed with as it was.
         with deepspeed.zero.GatheredParameters([parameter], modifier_rank=0, enabled=self.plan.stage == 3):
             parameter.copy_(value)
+
+
+def _keep_quiet() -> None:
+    """Let DeepSpeed tell errors only, and compile nothing.
+
+    On CPUs it would compile shared-memory kernels for inference, behind a lock that a killed worker leaves behind for
+    every later run to wait for (``deepspeed.comm.torch.build_shm_op``); looking for kernels alone starts compilers.
+    """
+    logger.setLevel(logging.ERROR)
+    vars(deepspeed.ops).setdefault("__compatible_ops__", {})
+    # torch renamed what DeepSpeed calls.
+    warnings.filterwarnings("ignore", message=".*torch.distributed.(all_gather_into|reduce_scatter)_tensor.*deprecated")
