@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -73,8 +74,12 @@ class TrainConfig:
     """Largest norm of the gradient."""
     gamma: float = 2.0
     """Exponent of the focal loss (paper: 2.0)."""
-    workers: int = 2
-    """Ray Train workers; each takes one GPU where the cluster has them, else one CPU."""
+    workers: int | str = 2
+    """Ray Train workers; each takes one GPU where the cluster has them, else one CPU. LEAST-MOST, such as 1-4, is
+    elastic: as many as there is room for, looked after every --resize-every-s seconds."""
+    resize_every_s: float = 60.0
+    """Seconds between two looks of an elastic run for more room; taking it up costs the steps since the last
+    checkpoint."""
     zero: Literal[0, 1, 2, 3] = 0
     """DeepSpeed ZeRO stage; 0 is right for adapters, 2 or 3 for full fine-tuning of a large backbone."""
     precision: Literal["auto", "fp32", "bf16"] = "auto"
@@ -92,7 +97,14 @@ class TrainConfig:
     patience: int = 0
     """Stop after so many validations without a better mean AUC; 0 for never."""
     max_failures: int = 2
-    """How often a run is taken up again from its last checkpoint after a worker died."""
+    """How often a run is taken up again from its last checkpoint after a worker died; -1 for without end."""
+    max_preemptions: int = -1
+    """How often after a node was taken away by notice, which is not the run's fault; -1 for without end."""
+    start_timeout_s: float = 300.0
+    """How long workers may take to start, three times over: a cluster that grows needs minutes for a node.
+    RAY_TRAIN_WORKER_GROUP_START_TIMEOUT_S wins over it."""
+    storage_patience_s: float = 600.0
+    """How long storage may refuse a checkpoint before the run ends; outages of minutes are common, longer ones not."""
     seed: int = 0
     """Seed of initialisation and of the order of studies."""
     evaluate: bool = True
@@ -111,17 +123,29 @@ class TrainConfig:
                 f"adapter {self.adapter} at site {self.site} trains within the backbone, so that features cannot be "
                 "computed once: use --features live"
             )
-        for name in ("epochs", "batch_size", "accumulation", "workers", "checkpoint_every_epochs"):
+        for name in ("epochs", "batch_size", "accumulation", "checkpoint_every_epochs", "check_every_steps"):
             if getattr(self, name) < 1:
                 raise ConfigError(f"{name} is {getattr(self, name)}: it must be at least 1")
-        for name in ("learning_rate", "clip_norm", "temperature", "memory_mib"):
+        most = self.span[1]
+        for name in ("learning_rate", "clip_norm", "temperature", "memory_mib", "resize_every_s", "start_timeout_s"):
             if getattr(self, name) is not None and getattr(self, name) <= 0:
                 raise ConfigError(f"{name} is {getattr(self, name)}: it must be above 0")
-        if self.batch_size < self.workers * self.accumulation:
+        if self.batch_size < most * self.accumulation:
             raise ConfigError(
-                f"batch_size is {self.batch_size}: "
-                f"each of {self.workers} workers x {self.accumulation} parts needs a study"
+                f"batch_size is {self.batch_size}: each of {most} workers x {self.accumulation} parts needs a study"
             )
+
+    @property
+    def span(self) -> tuple[int, int]:
+        """The least and the most workers; equal where the run is not elastic.
+
+        Raises:
+            ConfigError: ``workers`` is neither a number nor two of them.
+        """
+        ends = re.fullmatch(r"(\d+)(?:-(\d+))?", str(self.workers))
+        if not ends or not 1 <= int(ends[1]) <= int(ends[2] or ends[1]):
+            raise ConfigError(f"workers is {self.workers}: give a number of at least 1, or two such as 1-4")
+        return int(ends[1]), int(ends[2] or ends[1])
 
     @property
     def cached(self) -> bool:

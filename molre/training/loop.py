@@ -7,10 +7,9 @@ import dataclasses
 import hashlib
 import itertools
 import logging
-import tempfile
+import socket
 from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -19,6 +18,7 @@ import torch
 from jaxtyping import Float32, Int64
 from ray.train import CheckpointUploadMode
 from ray.train.torch import get_device
+from ray.train.v2._internal.constants import VALIDATE_STORAGE_MARKER_FILENAME
 from ray.train.v2._internal.execution import context
 
 from molre.embedding import Features
@@ -33,7 +33,7 @@ from molre.training.examples import Batch, Examples, Part
 from molre.training.loss import class_weights
 from molre.training.sampler import Sampler, share
 from molre.training.schedule import learning_rate
-from molre.training.storage import Uploader
+from molre.training.storage import Uploader, patiently
 from molre.training.trainee import Trainee, make
 from molre.training.validation import CHECKPOINTS, SCORE, mean_area
 from molre.training.watch import Pace, Step, Validation, Watcher
@@ -51,6 +51,7 @@ def train_worker(settings: dict[str, Any]) -> str | None:
     """
     context.logger.setLevel(logging.WARNING)  # it would tell every report at length
     config = TrainConfig(**settings)
+    _find_run(config)
     store = Store.open(config.store or "")
     features = Features.open(config.features) if config.cached else None
     try:
@@ -58,6 +59,26 @@ def train_worker(settings: dict[str, Any]) -> str | None:
     except Hopeless as fault:
         return str(fault)
     return None
+
+
+def _find_run(config: TrainConfig) -> None:
+    """See to it that this machine writes where the driver reads.
+
+    Raises:
+        TrainingError: it does not.
+    """
+    marker = Location.of(config.out) / CHECKPOINTS / VALIDATE_STORAGE_MARKER_FILENAME
+    if not patiently(marker.exists, "look for the run", config.storage_patience_s):
+        raise TrainingError(
+            f"{config.out} is another folder on {socket.gethostname()}: choose an --out that all machines share"
+        )
+
+
+DIVERGED = (
+    "the checkpoint before it is kept; lower --learning-rate with another --out, or look for damaged voxels with "
+    "python -m molre.store STORE"
+)
+"""What is told of a loss or weight that is not a number."""
 
 
 class Hopeless(TrainingError):
@@ -84,7 +105,8 @@ class Worker:
         self.engine = Engine(self.trainee, config, self.world, self.device)
         self.progress, self.losses, self.validations = Progress(), np.zeros(0, np.float32), list[dict[str, Any]]()
         self._recent: list[torch.Tensor] = []
-        self._upload = Uploader(ray.train.get_context().get_storage())
+        self.folder = Location.of(config.out) / CHECKPOINTS
+        self._uploader = Uploader(self.folder, config.storage_patience_s)
         self._warned = False
         self._pace = Pace(config.tell_every_s)
         self.watchers: list[Watcher] = watchers_of(config) if self.rank == 0 else []
@@ -98,14 +120,18 @@ class Worker:
     def run(self) -> None:
         """Train to the last epoch or the early stop, validating and reporting on the way."""
         try:
+            if self._validates and self.progress.taken and not self._validated:  # the settings were others before
+                self._validate()
             while self.progress.epoch < self.config.epochs and not self.progress.stopped:
                 self._epoch()
-                done = self.progress.epoch
-                if done % self.config.checkpoint_every_epochs == 0 or done == self.config.epochs:
+                if self._validates:
                     self._validate()
         finally:
+            self._uploader.finish()
             for watcher in self.watchers:
                 watcher.close()
+        if self._uploader.trouble:
+            raise Hopeless(self._uploader.trouble)
 
     def _epoch(self) -> None:
         self.trainee.train()
@@ -118,7 +144,17 @@ class Worker:
                 self._step(rows, batches, at.epoch, step)
                 self._after_step(rows, step)
         self._flush()
-        self.progress = replace(self.progress, epoch=at.epoch + 1, step=0)
+
+    @property
+    def _validates(self) -> bool:
+        """Whether the run is at the end of an epoch that is validated."""
+        done = self.progress.epoch
+        due = done % self.config.checkpoint_every_epochs == 0 or done == self.config.epochs
+        return self.progress.step == 0 and due
+
+    @property
+    def _validated(self) -> bool:
+        return bool(self.validations) and self.validations[-1]["taken"] == self.progress.taken
 
     def _step(self, rows: Int64[np.ndarray, "batch"], batches: Iterator[Batch], epoch: int, step: int) -> None:
         # Dropout is drawn afresh each step from a seed, so that a resumed run draws what an uninterrupted one would.
@@ -133,31 +169,34 @@ class Worker:
 
     def _after_step(self, rows: Int64[np.ndarray, "batch"], step: int) -> None:
         order = hashlib.sha256(self.progress.order.encode() + rows.astype("<i8").tobytes()).hexdigest()
+        last = step + 1 == self.sampler.steps
         self.progress = replace(
             self.progress,
-            step=step + 1,
+            epoch=self.progress.epoch + last,
+            step=0 if last else step + 1,
             taken=self.progress.taken + 1,
             seen=self.progress.seen + len(rows),
             order=order,
         )
         self._pace.add(len(rows))
-        within = step + 1 < self.sampler.steps
-        if within and self._every(self.config.checkpoint_every_steps):
-            self._flush()
-            self._report({SCORE: -1.0, "epoch": self.progress.epoch + (step + 1) / self.sampler.steps})
+        if self._validates:  # which leaves a checkpoint of its own
+            return
+        if self._every(self.config.checkpoint_every_steps):
+            self._save()
         elif self._every(self.config.check_every_steps):
             self._flush()
-            if within:
-                self._heed_preemption(step)
+            self._heed_preemption()
 
     def _every(self, steps: int) -> bool:
         return bool(steps) and self.progress.taken % steps == 0
 
-    def _heed_preemption(self, step: int) -> None:
+    def _heed_preemption(self) -> None:
         """Leave a checkpoint, once, when a node of this run is about to be taken away."""
-        if self.world > 1 and ray.train.get_preemption_info() is not None and not self._warned:
+        if not self._warned and ray.train.get_preemption_info() is not None:
             self._warned = True
-            self._report({SCORE: -1.0, "epoch": self.progress.epoch + (step + 1) / self.sampler.steps})
+            if self.rank == 0:
+                print("note: a node of this run is about to be taken away; leaving a checkpoint", flush=True)
+            self._save()
 
     def _parts(self, rows: Int64[np.ndarray, "batch"]) -> list[Part]:
         """What this worker reads of a step: its share, in as many parts as gradients are accumulated over.
@@ -172,21 +211,23 @@ class Worker:
         """Gather the losses of the steps since the last time, and tell them where it is time.
 
         Raises:
-            Hopeless: a loss is not a number.
+            Hopeless: a loss is not a number, or checkpoints cannot be kept.
         """
         if not self._recent:
             return
-        recent = torch.stack(self._recent).float()
+        # The last entry says whether rank 0 can still keep checkpoints, so that all end at the same step.
+        trouble = torch.tensor(float(bool(self._uploader.trouble)), device=self.device)
+        recent = torch.stack([*self._recent, trouble]).float()
         self._recent = []
         if self.world > 1:
             torch.distributed.all_reduce(recent)
-        losses = recent.cpu().numpy().astype(np.float32)
+        *values, trouble = recent.cpu()
+        losses = torch.stack(values).numpy().astype(np.float32)
         if not np.isfinite(losses).all():
             first = len(self.losses) + int(np.argmin(np.isfinite(losses))) + 1
-            raise Hopeless(
-                f"the loss was not a number at step {first:,} of {self.total:,}: the checkpoint before it is kept; "
-                "lower --learning-rate, or look for damaged voxels with python -m molre.store STORE"
-            )
+            raise Hopeless(f"the loss was not a number at step {first:,} of {self.total:,}: {DIVERGED}")
+        if trouble:
+            raise Hopeless(self._uploader.trouble)
         self.losses = np.concatenate([self.losses, losses])
         if self._pace.due:
             self._tell(float(losses.mean()))
@@ -235,6 +276,7 @@ class Worker:
         self.validations.append(dataclasses.asdict(told))
         for watcher in self.watchers:
             watcher.validation(told)
+        self._save(logits)
         metrics = {
             SCORE: self.progress.score,
             "mean_auc": area,
@@ -242,7 +284,8 @@ class Worker:
             "epoch": float(self.progress.epoch),
             "studies_per_second": rate,
         }
-        self._report(metrics, logits)
+        # Asynchronous, since the controller takes one report a poll; what it is told of needs no upload.
+        ray.train.report(metrics, checkpoint_upload_mode=CheckpointUploadMode.ASYNC)
 
     def _advance(self, area: float | None) -> None:
         """Take note of a score: whether it is the best, and whether there were enough without one."""
@@ -266,46 +309,56 @@ class Worker:
             outputs = [self.engine.logits(batch).cpu().numpy() for batch in batches]
         return np.concatenate(outputs) if outputs else np.zeros((0, self.examples.labels.shape[1]), np.float32)
 
-    def _report(self, metrics: dict[str, Any], logits: Float32[np.ndarray, "rows findings"] | None = None) -> None:
-        """Tell Ray Train, with a checkpoint that is uploaded while training goes on."""
+    def _save(self, logits: Float32[np.ndarray, "rows findings"] | None = None) -> None:
+        """Leave a checkpoint, which is uploaded while training goes on.
+
+        Raises:
+            Hopeless: what is trained is not finite; such a checkpoint would be taken up again and again.
+        """
+        self._flush()
         parameters, moments = self.engine.state()
-        if self.rank != 0:
-            ray.train.report(metrics, checkpoint=None)
-            return
-        folder = Path(tempfile.mkdtemp(prefix="molre-checkpoint-"))
-        state = Checkpoint(
-            progress=self.progress,
-            parameters=parameters,
-            moments=moments,
-            losses=self.losses,
-            validations=self.validations,
-            logits=logits,
-        )
-        checkpoints.write(folder, state)
-        ray.train.report(
-            metrics,
-            checkpoint=ray.train.Checkpoint.from_directory(folder),
-            checkpoint_dir_name=checkpoints.folder_name(self.progress.taken),
-            checkpoint_upload_mode=CheckpointUploadMode.ASYNC,
-            checkpoint_upload_fn=self._upload,
-        )
+        if not all(bool(value.isfinite().all()) for value in parameters.values()):
+            raise Hopeless(
+                f"a weight was not a number after step {self.progress.taken:,} of {self.total:,}: {DIVERGED}"
+            )
+        if self.rank == 0:
+            self._uploader.put(
+                Checkpoint(
+                    progress=self.progress,
+                    parameters=parameters,
+                    moments=moments,
+                    losses=self.losses,
+                    validations=list(self.validations),
+                    logits=logits,
+                )
+            )
 
     def _restore(self) -> None:
         """Take up the furthest whole checkpoint, the same on every worker."""
         chosen: list[str | None] = [None]
-        run = Location.of(self.config.out) / CHECKPOINTS
+        patience_s = self.config.storage_patience_s
         if self.rank == 0:
-            found, damaged = checkpoints.newest(run)
-            for sentence in damaged:
-                print(f"note: {sentence}; going on from the one before it", flush=True)
-            chosen = [found.place.uri if found else None]
+            chosen = [patiently(self._choose, "read the checkpoints", patience_s)]
         if self.world > 1:
             torch.distributed.broadcast_object_list(chosen, src=0)
         if chosen[0] is None:
             return
-        saved = checkpoints.read(Location.of(chosen[0]))
+        place = Location.of(chosen[0])
+        saved = patiently(lambda: checkpoints.read(place), "read a checkpoint", patience_s)
         self.engine.load(saved.parameters, saved.moments, saved.progress.taken)
         self.progress, self.losses, self.validations = saved.progress, saved.losses, saved.validations
+        if self.rank == 0 and 0 < self.progress.taken < self.total:
+            print(f"going on from step {self.progress.taken:,} of {self.total:,}", flush=True)
+
+    def _choose(self) -> str | None:
+        """Where the checkpoint to go on from is; damaged ones and what killed runs left are removed."""
+        found, damaged = checkpoints.newest(self.folder)
+        for name, sentence in damaged.items():
+            before = "going on from the one before it" if found else "beginning from the start"
+            print(f"note: {sentence}; {before}", flush=True)
+            (self.folder / name).delete()
+        checkpoints.sweep(self.folder)
+        return found.place.uri if found else None
 
 
 def _seed(*parts: int) -> int:

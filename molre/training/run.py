@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import json
+import os
 import tempfile
 import time
 from pathlib import Path
@@ -12,43 +12,55 @@ from typing import Any
 
 import ray
 import torch
-from ray.train import CheckpointConfig, FailureConfig, LoggingConfig, RunConfig, ScalingConfig
+from ray.train import FailureConfig, LoggingConfig, RunConfig, ScalingConfig
 from ray.train.torch import TorchConfig, TorchTrainer
 
 from molre.adapters import Adapted
 from molre.bundle import save_bundle
 from molre.cluster import offer
 from molre.embedding import EmbedConfig, Features, embed
-from molre.errors import ConfigError, MolreError, TrainingError
+from molre.errors import ConfigError, TrainingError
 from molre.evaluation.scores import Scores
 from molre.evaluation.thresholds import choose
 from molre.location import Location
 from molre.store import Store
 from molre.training import checkpoint as checkpoints
 from molre.training.config import TrainConfig
+from molre.training.failures import cause_of
 from molre.training.loop import train_worker
+from molre.training.storage import at_once, patiently
 from molre.training.trainee import load_trained, make
-from molre.training.validation import CHECKPOINTS, SCORE
+from molre.training.validation import CHECKPOINTS
 
 RUN = "run.json"
 """What the run in a folder is of; a second run goes on only with the same."""
 
-KEPT = 3
-"""Checkpoints that stay: the last one, the best one, and one more to go back to where the last is damaged."""
+STARTS_AGAIN = 2
+"""How often Ray Train tries again where workers did not start; without end unless it is told."""
 
-CONTROLLER_RESTARTS = 2
-"""Ray Train restarts a dead controller without end unless it is told; twice outlasts a lost node."""
+PREEMPTION_GRACE_S = 20.0
+"""How long the workers that stay may finish an upload after a node was taken away."""
+
+RAY_TRAIN = {"RAY_TRAIN_HEALTH_CHECK_INTERVAL_S": "0.5"}
+"""Ray Train's settings where the user has none: a dead worker is seen, and a report taken, within half a second."""
 
 FREE = (
     "out",
     "epochs",
     "workers",
+    "resize_every_s",
     "max_failures",
+    "max_preemptions",
+    "start_timeout_s",
+    "storage_patience_s",
+    "check_every_steps",
+    "tell_every_s",
     "evaluate",
     "bootstrap",
     "features",
     "memory_mib",
     "checkpoint_every_epochs",
+    "checkpoint_every_steps",
 )
 """Settings that may differ when a run is taken up again."""
 
@@ -73,10 +85,11 @@ def train(config: TrainConfig) -> dict[str, Any]:
     _claim(config)
     features = _features(config, store)
     fit(dataclasses.replace(config, features=features.uri) if features else config)
-    best = _best(config)
+    best = patiently(lambda: _best(config), "read the checkpoints", config.storage_patience_s)
     bundle_at = Location.of(config.out) / "bundle"
     with tempfile.TemporaryDirectory() as folder:
-        bundle_at.upload(_bundle(config, store, best, _thresholds(store, best), Path(folder) / "bundle"))
+        bundle = _bundle(config, store, best, _thresholds(store, best), Path(folder) / "bundle")
+        patiently(lambda: bundle_at.upload(bundle), f"write the bundle to {bundle_at}", config.storage_patience_s)
     last = best.validations[-1]
     return {
         "metrics": {
@@ -99,40 +112,53 @@ def fit(config: TrainConfig, callbacks: list[Any] | None = None) -> Any:
     Raises:
         MolreError: what a worker met, where it is something a user can act on.
     """
-    gpus = offer().gpus > 0
-    trainer = TorchTrainer(
-        train_worker,  # type: ignore[arg-type]  # Train V2 hands on what rank 0 returns
-        train_loop_config=dataclasses.asdict(config),
-        torch_config=TorchConfig(backend=None if gpus else "gloo"),
-        scaling_config=ScalingConfig(num_workers=config.workers, use_gpu=gpus),
-        run_config=RunConfig(  # type: ignore[call-arg]
-            name=CHECKPOINTS,
-            storage_path=config.out,
-            callbacks=callbacks,
-            logging_config=LoggingConfig(log_level="ERROR"),
-            failure_config=FailureConfig(  # type: ignore[call-arg]
-                max_failures=config.max_failures, controller_failure_limit=CONTROLLER_RESTARTS
+    available = offer()
+    least, most = config.span
+    if available.workers < least:
+        print(f"note: the cluster offers {available.workers} of {least} workers; waiting for more", flush=True)
+    for name, value in {**RAY_TRAIN, "RAY_TRAIN_WORKER_GROUP_START_TIMEOUT_S": str(config.start_timeout_s)}.items():
+        os.environ.setdefault(name, value)
+    gpus = available.gpus > 0
+    trainer = at_once(
+        lambda: TorchTrainer(
+            train_worker,  # type: ignore[arg-type]  # Train V2 hands on what rank 0 returns
+            train_loop_config=dataclasses.asdict(config),
+            torch_config=TorchConfig(backend=None if gpus else "gloo"),
+            scaling_config=ScalingConfig(  # type: ignore[call-arg]
+                num_workers=least if least == most else (least, most),  # type: ignore[arg-type]
+                use_gpu=gpus,
+                elastic_resize_monitor_interval_s=config.resize_every_s,
             ),
-            checkpoint_config=CheckpointConfig(num_to_keep=KEPT, checkpoint_score_attribute=SCORE),
+            run_config=_run_config(config, callbacks),
         ),
+        f"write to {config.out}",
     )
     try:
         result = trainer.fit()
     except ray.train.TrainingFailedError as failure:
-        raise_cause(failure)
-        raise
+        cause = cause_of(failure, config)
+        if cause is None:
+            raise
+        raise cause from failure
     hopeless = getattr(result, "return_value", None)  # of Train V2, whose type stubs are V1's
     if hopeless is not None:
         raise TrainingError(hopeless)
     return result
 
 
-def raise_cause(failure: ray.train.TrainingFailedError) -> None:
-    """Raise the error that a worker met, where it is one a user can act on."""
-    for error in getattr(failure, "worker_failures", {}).values():
-        cause = getattr(error, "cause", error)
-        if isinstance(cause, MolreError):
-            raise cause from failure
+def _run_config(config: TrainConfig, callbacks: list[Any] | None) -> RunConfig:
+    return RunConfig(  # type: ignore[call-arg]
+        name=CHECKPOINTS,
+        storage_path=config.out,
+        callbacks=callbacks,
+        logging_config=LoggingConfig(log_level="ERROR"),
+        failure_config=FailureConfig(  # type: ignore[call-arg]
+            max_failures=config.max_failures,
+            max_preemption_failures=config.max_preemptions,
+            preemption_grace_s=PREEMPTION_GRACE_S,
+            controller_failure_limit=STARTS_AGAIN,
+        ),
+    )
 
 
 def describe(adapted: Adapted) -> str:
@@ -157,16 +183,16 @@ def _split_counts(store: Store) -> str:
 def _claim(config: TrainConfig) -> None:
     """Refuse to go on with the run of another configuration."""
     where = Location.of(config.out) / RUN
+    saved = at_once(lambda: json.loads(where.read_bytes()) if where.exists() else None, f"read {where}")
     wanted = {key: value for key, value in dataclasses.asdict(config).items() if key not in FREE}
-    if where.exists():
-        saved = json.loads(where.read_bytes())
+    if saved is not None:
         for key in wanted:
             if saved.get(key) != wanted[key]:
                 raise ConfigError(
                     f"{config.out} holds a run with {key} {saved.get(key)!r}, not {wanted[key]!r}: choose another --out"
                 )
         return
-    where.write_bytes(json.dumps(wanted, indent=2).encode())
+    at_once(lambda: where.write_bytes(json.dumps(wanted, indent=2).encode()), f"write to {config.out}")
 
 
 def _features(config: TrainConfig, store: Store) -> Features | None:
@@ -190,10 +216,13 @@ def _best(config: TrainConfig) -> checkpoints.Checkpoint:
     Raises:
         TrainingError: no validated checkpoint is whole.
     """
-    found = [one for one in checkpoints.whole(Location.of(config.out) / CHECKPOINTS) if one.validated]
-    for one in sorted(found, key=lambda each: (each.progress.score, each.progress.taken), reverse=True):
-        with contextlib.suppress(checkpoints.DamagedCheckpoint):
+    run = Location.of(config.out) / CHECKPOINTS
+    checkpoints.sweep(run)  # every upload has ended
+    for one in checkpoints.best(run):
+        try:
             return checkpoints.read(one.place)
+        except checkpoints.DamagedCheckpoint as fault:
+            print(f"note: {fault}; taking the next best", flush=True)
     raise TrainingError(f"the run in {config.out} left no whole checkpoint: choose another --out and train again")
 
 
