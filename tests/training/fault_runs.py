@@ -2,9 +2,12 @@
 
 import contextlib
 import os
+import re
 import signal
 import subprocess
 import sys
+import tempfile
+import threading
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,9 +18,15 @@ from molre.location import Location
 from molre.training import checkpoint as checkpoints
 
 REPOSITORY = Path(__file__).resolve().parents[2]
-LONG = {"--epochs": 60, "--batch-size": 4, "--checkpoint-every-epochs": 15, "--checkpoint-every-steps": 25}
+LONG = {
+    "epochs": 120,
+    "batch_size": 4,
+    "checkpoint_every_epochs": 30,
+    "checkpoint_every_steps": 40,
+    "weights": "random",
+}
 """Steps of milliseconds, and enough of them that a fault meets the run in the midst of it."""
-STEPS = 60 * 8
+STEPS = 120 * 8
 
 
 @dataclass
@@ -39,44 +48,56 @@ class Job:
     environment: dict = field(default_factory=dict)
 
     def __post_init__(self):
-        flags = {"--store": self.store, "--features": self.features, "--out": self.out, "--weights": "random"}
-        flags |= {**LONG, "--check-every-steps": 5, "--tell-every-s": 0.2, **self.flags}
-        words = [str(word) for pair in flags.items() for word in pair]
+        flags = {"store": self.store, "features": self.features, "out": self.out, **LONG, "check_every_steps": 5}
+        flags |= {"tell_every_s": 0.2, **self.flags}
+        words = [word for name, value in flags.items() for word in (f"--{name.replace('_', '-')}", str(value))]
         path = os.pathsep.join([str(REPOSITORY), *filter(None, [os.environ.get("PYTHONPATH")])])
+        number, name = tempfile.mkstemp(prefix="molre-told-")
+        self._told = Path(name)
         self.process = subprocess.Popen(
             [sys.executable, "-u", "jobs/train.py", *words, "--no-evaluate"], cwd=REPOSITORY, start_new_session=True,
-            env=os.environ | {"PYTHONPATH": path} | self.environment,
-            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+            env=os.environ | {"PYTHONPATH": path} | self.environment, stdout=number, stderr=subprocess.STDOUT,
         )  # fmt: skip
 
-    def wait_until(self, condition, timeout_s=180) -> None:
+        os.close(number)
+
+    @property
+    def told(self) -> str:
+        """What it has printed so far."""
+        return self._told.read_text(errors="replace")
+
+    @property
+    def step(self) -> int:
+        """The step that it told last."""
+        return int(([0, *re.findall(r"step (\d+)/", self.told.replace(",", ""))])[-1])
+
+    def wait_until(self, condition, timeout_s=240) -> None:
         """Wait for what is to come true while the run is on."""
         begun = time.monotonic()
         while not condition():
-            assert self.process.poll() is None, self.process.stdout.read()
-            assert time.monotonic() < begun + timeout_s, f"not in {timeout_s} s: {condition}"
+            assert self.process.poll() is None, self.told
+            assert time.monotonic() < begun + timeout_s, f"not in {timeout_s} s: {self.told}"
             time.sleep(0.02)
 
-    def wait_for_step(self, step, timeout_s=180) -> None:
+    def wait_for_step(self, step) -> None:
         """Wait for a whole checkpoint of that step or a later one."""
-        self.wait_until(lambda: reached(self.out) >= step, timeout_s)
+        self.wait_until(lambda: reached(self.out) >= step)
 
     def kill(self) -> None:
         """``kill -9`` of the driver alone; its workers are Ray's to end."""
-        assert self.process.poll() is None, self.process.stdout.read()
+        assert self.process.poll() is None, self.told
         os.kill(self.process.pid, signal.SIGKILL)
-        self.process.communicate()
+        self.process.wait()
 
-    def end(self, status=0, timeout_s=300) -> str:
+    def end(self, status=0, timeout_s=400) -> str:
         """What it printed, once it has ended with that exit status."""
         try:
-            told, _ = self.process.communicate(timeout=timeout_s)
+            self.process.wait(timeout_s)
         except subprocess.TimeoutExpired:
-            os.kill(self.process.pid, signal.SIGINT)
-            told, _ = self.process.communicate(timeout=60)
-            raise AssertionError(f"not ended in {timeout_s} s: {told}") from None
-        assert self.process.returncode == status, told
-        return told
+            self.kill()
+            raise AssertionError(f"not ended in {timeout_s} s: {self.told}") from None
+        assert self.process.returncode == status, self.told
+        return self.told
 
 
 def folder(out) -> Location:
@@ -121,12 +142,34 @@ def assert_swept(out) -> None:
     assert 2 <= len(names) <= checkpoints.KEPT + 1
 
 
-def worker_pids() -> list[int]:
-    """Train workers on this machine that belong to this test run's Ray."""
-    found = []
+def worker_pids(token: str | None = None) -> list[int]:
+    """Train workers on this machine that belong to the Ray with that token, this test run's by default."""
+    wanted, found = (token or os.environ["RAY_AUTH_TOKEN_PATH"]).encode(), []
     for entry in Path("/proc").glob("[0-9]*"):
         with contextlib.suppress(OSError):
-            mine = os.environ["RAY_AUTH_TOKEN_PATH"].encode() in (entry / "environ").read_bytes()
-            if mine and b"RayTrainWorker" in (entry / "cmdline").read_bytes():
+            if b"RayTrainWorker" in (entry / "cmdline").read_bytes() and wanted in (entry / "environ").read_bytes():
                 found.append(int(entry.name))
-    return found
+    return sorted(found)
+
+
+@contextlib.contextmanager
+def slowed(token: str | None = None):
+    """Hold the Train workers nine tenths of the time, so that what is slow meets them in the midst of the run."""
+    over = threading.Event()
+
+    def hold():
+        while not over.is_set():
+            pids = worker_pids(token)
+            for pause_s, what in ((0.27, signal.SIGSTOP), (0.03, signal.SIGCONT)):
+                for pid in pids:
+                    with contextlib.suppress(ProcessLookupError):
+                        os.kill(pid, what)
+                time.sleep(pause_s)
+
+    thread = threading.Thread(target=hold, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()
