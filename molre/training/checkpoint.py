@@ -35,6 +35,9 @@ MOMENTS = ("exp_avg", "exp_avg_sq")
 
 MANIFEST = "checkpoint.json"
 TRAINED, OPTIMIZER, HISTORY = "trained.safetensors", "optimizer.safetensors", "history.safetensors"
+OWN = "sha256"
+"""Key of the manifest's own digest, over all else in it."""
+
 PREFIX = "step-"
 """What the folders of checkpoints are called, with the number of optimiser steps taken."""
 
@@ -117,7 +120,24 @@ def write(folder: Location, checkpoint: Checkpoint) -> None:
         "validated": checkpoint.logits is not None,
         "files": digests,
     }
-    (folder / MANIFEST).write_bytes(json.dumps(manifest, indent=2).encode())
+    (folder / MANIFEST).write_bytes(json.dumps({**manifest, OWN: _digest(manifest)}, indent=2).encode())
+
+
+def _digest(manifest: dict[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(manifest, sort_keys=True).encode()).hexdigest()
+
+
+def _manifest(folder: Location) -> dict[str, Any]:
+    """A folder's manifest.
+
+    Raises:
+        FileNotFoundError: it has none.
+        ValueError: it is not what was written.
+    """
+    manifest: dict[str, Any] = json.loads((folder / MANIFEST).read_bytes())
+    if manifest.pop(OWN) != _digest(manifest):
+        raise ValueError(f"{MANIFEST} is not what it says of itself")
+    return manifest
 
 
 def _files(checkpoint: Checkpoint) -> Iterator[tuple[str, dict[str, Tensor]]]:
@@ -150,7 +170,7 @@ def read(folder: Location) -> Checkpoint:
         DamagedCheckpoint: the folder is not whole.
     """
     try:
-        manifest = json.loads((folder / MANIFEST).read_bytes())
+        manifest = _manifest(folder)
         files = {name: (folder / name).read_bytes() for name in manifest["files"]}
         for name, content in files.items():
             if hashlib.sha256(content).hexdigest() != manifest["files"][name]:
@@ -168,7 +188,7 @@ def read(folder: Location) -> Checkpoint:
             validations=manifest["validations"],
             logits=history.get("logits"),
         )
-    except (FileNotFoundError, ValueError, KeyError, TypeError, SafetensorError) as fault:
+    except (FileNotFoundError, ValueError, KeyError, TypeError, AttributeError, SafetensorError) as fault:
         raise DamagedCheckpoint(f"the checkpoint {folder} is incomplete ({type(fault).__name__})") from fault
 
 
@@ -199,12 +219,12 @@ def _names(run: Location) -> list[str]:
 
 def _whole(folder: Location) -> Found | None:
     try:
-        manifest = json.loads((folder / MANIFEST).read_bytes())
+        manifest = _manifest(folder)
         progress = Progress(**manifest["progress"])
         if not set(manifest["files"]) <= set(folder.names()):
             return None
         return Found(place=folder, progress=progress, validated=bool(manifest["validated"]))
-    except (FileNotFoundError, ValueError, KeyError, TypeError):
+    except (FileNotFoundError, ValueError, KeyError, TypeError, AttributeError):
         return None
 
 
@@ -239,8 +259,8 @@ def thin(run: Location) -> None:
             one.place.delete()
 
 
-def sweep(run: Location) -> int:
-    """Remove what killed runs left of checkpoints, and count it.
+def sweep(run: Location) -> list[str]:
+    """Remove what killed runs left of checkpoints, and name it.
 
     Only for a time at which no worker of the run is writing: before the first step, and after the last.
 
@@ -251,4 +271,4 @@ def sweep(run: Location) -> int:
     orphans = [name for name in _names(run) if name not in keep]
     for name in orphans:
         (run / name).delete()
-    return len(orphans)
+    return orphans

@@ -357,7 +357,8 @@ class Worker:
             before = "going on from the one before it" if found else "beginning from the start"
             print(f"note: {sentence}; {before}", flush=True)
             (self.folder / name).delete()
-        checkpoints.sweep(self.folder)
+        for name in checkpoints.sweep(self.folder):
+            print(f"note: the checkpoint {name} is incomplete, as a killed run leaves one; removed", flush=True)
         return found.place.uri if found else None
 
 

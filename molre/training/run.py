@@ -41,6 +41,9 @@ STARTS_AGAIN = 2
 PREEMPTION_GRACE_S = 20.0
 """How long the workers that stay may finish an upload after a node was taken away."""
 
+LOST_NODE_S = 60.0
+"""How long an elastic run waits for workers to start before it counts the nodes again."""
+
 RAY_TRAIN = {"RAY_TRAIN_HEALTH_CHECK_INTERVAL_S": "0.5"}
 """Ray Train's settings where the user has none: a dead worker is seen, and a report taken, within half a second."""
 
@@ -116,7 +119,9 @@ def fit(config: TrainConfig, callbacks: list[Any] | None = None) -> Any:
     least, most = config.span
     if available.workers < least:
         print(f"note: the cluster offers {available.workers} of {least} workers; waiting for more", flush=True)
-    for name, value in {**RAY_TRAIN, "RAY_TRAIN_WORKER_GROUP_START_TIMEOUT_S": str(config.start_timeout_s)}.items():
+    # Workers of an elastic run start when there is room: what they still wait for is a node that has just been lost.
+    start_timeout_s = config.start_timeout_s if least == most else min(config.start_timeout_s, LOST_NODE_S)
+    for name, value in {**RAY_TRAIN, "RAY_TRAIN_WORKER_GROUP_START_TIMEOUT_S": str(start_timeout_s)}.items():
         os.environ.setdefault(name, value)
     gpus = available.gpus > 0
     trainer = at_once(
