@@ -19,15 +19,12 @@ pytestmark = [pytest.mark.ray, pytest.mark.slow]
 TEMPLATE = REPOSITORY / "cluster" / "local-autoscaling.yaml"
 RAY = str(Path(sys.executable).with_name("ray"))
 HEAD_ID = "f" * 51 + "00000"
-PORT = 6379
-"""Where the provider of the template looks for the head; elsewhere only by a line more in the file."""
 
 
-def free_port(wanted: int = 0) -> int:
-    with socket.socket() as one, contextlib.suppress(OSError):
-        one.bind(("", wanted))
+def free_port() -> int:
+    with socket.socket() as one:
+        one.bind(("", 0))
         return one.getsockname()[1]
-    return 0
 
 
 def of_this_cluster(token: Path) -> list[int]:
@@ -53,14 +50,8 @@ class Growing:
         self.folder = Path(tempfile.mkdtemp(prefix="molre-grow-", dir="/tmp"))
         self.token = self.folder / "token"
         self.token.write_text("0123456789abcdef" * 4)
-        dashboard, port, template = free_port(), free_port(PORT), TEMPLATE
-        address = f"{ray.util.get_node_ip_address()}:{port or free_port()}"
-        if not port:  # another Ray of this machine is there
-            template = self.folder / "cluster.yaml"
-            template.write_text(
-                TEMPLATE.read_text().replace("  launch_multiple", f"  gcs_address: {address}\n  launch_multiple")
-            )
-        self.gcs = address
+        dashboard, port = free_port(), free_port()
+        self.gcs = f"{ray.util.get_node_ip_address()}:{port}"
         self.environment = os.environ | {
             "RAY_USAGE_STATS_ENABLED": "0", "RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN_PATH": str(self.token),
             "RAY_FAKE_CLUSTER": "1", "RAY_enable_autoscaler_v2": "1", "AUTOSCALER_UPDATE_INTERVAL_S": "1",
@@ -70,7 +61,7 @@ class Growing:
         }  # fmt: skip
         self.environment.pop("RAY_ADDRESS", None)
         command = [
-            RAY, "start", "--head", "--num-cpus=1", f"--autoscaling-config={template}", f"--port={address.split(':')[1]}",
+            RAY, "start", "--head", "--num-cpus=1", f"--autoscaling-config={TEMPLATE}", f"--port={port}",
             "--dashboard-host=127.0.0.1", f"--dashboard-port={dashboard}", f"--temp-dir={self.folder}/ray",
             f"--dashboard-agent-listen-port={free_port()}", f"--ray-client-server-port={free_port()}",
             f"--object-store-memory={100 * 2**20}",
@@ -114,7 +105,9 @@ def test_nodes_come_for_a_training_and_go_again(small_store, features, calm, gro
     words = [str(word) for name, value in flags.items() for word in (f"--{name.replace('_', '-')}", value)]
     command = [RAY, "job", "submit", "--address", growing.dashboard, "--working-dir", str(REPOSITORY), "--", "python"]
     command += ["jobs/train.py", *words, "--no-evaluate"]
-    job = subprocess.Popen(command, env=growing.environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    job = subprocess.Popen(
+        command, env=growing.environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    )
     told: list[str] = []
     reader = threading.Thread(target=lambda: told.append(job.stdout.read()), daemon=True)
     reader.start()

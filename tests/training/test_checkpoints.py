@@ -52,7 +52,9 @@ def test_what_is_written_is_read(run):
     assert np.array_equal(again.losses, np.arange(7))
 
 
-@pytest.mark.parametrize("name", [checkpoints.TRAINED, checkpoints.OPTIMIZER, checkpoints.HISTORY, checkpoints.MANIFEST])
+@pytest.mark.parametrize(
+    "name", [checkpoints.TRAINED, checkpoints.OPTIMIZER, checkpoints.HISTORY, checkpoints.MANIFEST]
+)
 @pytest.mark.parametrize("fault", ["missing", "cut short", "bit"])
 def test_a_damaged_file_is_found_and_the_checkpoint_before_taken(run, name, fault):
     written(run, state(1))
@@ -139,9 +141,7 @@ def test_storage_that_refuses_for_too_long_is_told_in_one_line(run, gate):
     uploader = Uploader(run, patience_s=0.0)
     uploader.put(state(1))
     uploader.finish()
-    assert uploader.trouble == (
-        "cannot write a checkpoint: Input/output error; mend it and run the same command again"
-    )
+    assert uploader.trouble == ("cannot write a checkpoint: Input/output error; mend it and run the same command again")
 
 
 def test_a_refusal_before_the_start_is_told_at_once():
