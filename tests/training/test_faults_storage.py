@@ -4,6 +4,7 @@ import json
 import os
 import signal
 import subprocess
+from pathlib import Path
 
 import pyarrow.fs as pafs
 import pytest
@@ -63,7 +64,7 @@ def test_a_disk_that_fills_up_and_workers_killed_in_the_midst_of_an_upload(job, 
     out = disk / "run"
     run = job(out)
     run.wait_for_step(80)
-    size = os.path.getsize(f"{checkpoints.whole(folder(out))[-1].place.path}/{checkpoints.TRAINED}")
+    size = Path(checkpoints.whole(folder(out))[-1].place.path, checkpoints.TRAINED).stat().st_size
     leave(disk, size + 3 * PAGE)  # for the first file of a checkpoint, not for the second
     run.wait_until(lambda: "trying again" in run.told)
     (left,) = cut_short(out)
