@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import time
 from typing import Any
 
 from molre.embedded import default_store
@@ -13,12 +14,16 @@ from molre.location import Location
 from molre.store import Store
 from molre.training.config import TrainConfig
 from molre.training.run import train
+from molre.training.telling import in_short
+from molre.training.tracking import added_later
 
 
 def main(config: TrainConfig) -> dict[str, Any]:
     """Train, evaluate, and say where everything is."""
+    begun = time.monotonic()
     store = config.store or default_store()
-    told = train(dataclasses.replace(config, store=store))
+    config = dataclasses.replace(config, store=store)
+    told = train(config)
     if config.evaluate and len(Store.open(store).indices("test")):
         out = (Location.of(config.out) / "evaluation").uri
         report = evaluate(
@@ -31,10 +36,10 @@ def main(config: TrainConfig) -> dict[str, Any]:
             remote_code=config.remote_code,
         )
         told["metrics"]["test"] = {"macro": report["macro"]}
+        told["files"]["report"] = f"{out}/report.html"
         print(print_table(report))
-        print(f"report  {out}/report.html")
-    print(f"bundle  {told['bundle']}")
-    print(f"serve   python jobs/serve.py --bundle {told['bundle']}")
+        added_later(config, told)
+    print(in_short(told, time.monotonic() - begun))
     return told
 
 

@@ -186,7 +186,7 @@ def _manifest(
     manifest = {
         "schema": SCHEMA,
         "molre": molre.__version__,
-        "commit": _commit(),
+        "commit": checkout_commit(),
         "backbone": {
             "name": backbone.spec.name,
             "licence": backbone.spec.licence,
@@ -242,7 +242,7 @@ def _check_thresholds(thresholds: Mapping[str, float]) -> None:
             raise BundleError(f"the threshold of {key} is {value}: it must be a probability from 0 to 1")
 
 
-def _commit() -> str | None:
+def checkout_commit() -> str | None:
     """The commit of molre's own checkout, if it runs from one."""
     root = Path(molre.__file__).resolve().parents[1]
     if not (root / ".git").exists():

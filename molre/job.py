@@ -6,6 +6,7 @@ import contextlib
 import dataclasses
 import io
 import json
+import os
 import re
 import sys
 import time
@@ -41,6 +42,9 @@ def run(main: Callable[[Config], Mapping[str, Any] | None], config_type: type[Co
     except MolreError as error:
         print(f"error: {one_line(error)}", file=sys.stderr, flush=True)
         sys.exit(EXIT_USER_ERROR)
+    except BrokenPipeError:  # whoever read the output, such as head, has seen enough
+        sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115, PTH123  # for the flush at exit
+        sys.exit(0)
     except KeyboardInterrupt:
         print("interrupted: run the same command again to go on", file=sys.stderr, flush=True)
         sys.exit(130)

@@ -13,6 +13,8 @@ if os.environ.get("MOLRE_CHECK_SHAPES") != "0":  # checking costs more than much
 os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
 os.environ["RAY_AUTH_MODE"] = "token"
 os.environ.setdefault("RAY_TRAIN_WORKER_GROUP_START_TIMEOUT_S", "60")
+# Ray drops a job's working folder half a minute after its upload unless a process of the job runs by then.
+os.environ.setdefault("RAY_RUNTIME_ENV_TEMPORARY_REFERENCE_EXPIRATION_S", "600")
 os.environ["PATH"] = f"{Path(os.sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
 
 import pytest
@@ -57,6 +59,7 @@ def ray_cluster():
         dashboard_port=0,
         _temp_dir=str(folder / "ray"),
         logging_level="warning",
+        _system_config={"metrics_report_interval_ms": 1000},  # ten seconds by default
     )
     yield f"http://{context.dashboard_url}"
     ray.shutdown()

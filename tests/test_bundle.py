@@ -49,10 +49,10 @@ def one_thread():
     torch.set_num_threads(threads)
 
 
-def trained(kind="molre", site="feature", weights=None, seed=0, **classifier):
+def trained(kind="molre", site="feature", weights=None, seed=0, gate="auto", **classifier):
     adapted = attach(
         Classifier(build("dinov3-bundled", weights=weights, seed=seed), **classifier),
-        AdapterConfig(kind=kind, site=site, rank=2, over_budget=True),
+        AdapterConfig(kind=kind, site=site, gate=gate, rank=2, over_budget=True),
     )
     generator = torch.Generator().manual_seed(5)
     with torch.no_grad():
@@ -85,6 +85,15 @@ def test_a_loaded_bundle_predicts_what_was_saved_to_the_bit(kind, site, tmp_path
     assert bundle.grid == GRID
     assert bundle.adapted.config == adapted.config
     assert not any(parameter.requires_grad for parameter in bundle.adapted.model.parameters())
+
+
+@pytest.mark.parametrize("gate", ["volume", "token"])
+def test_a_loaded_bundle_gates_at_the_level_it_was_trained_with(gate, tmp_path):
+    adapted, hu = trained(gate=gate), volumes()
+    save_bundle(tmp_path / "bundle", adapted, grid=GRID, provenance={})
+    bundle = load_bundle(tmp_path / "bundle")
+    assert bundle.adapted.classifier.routes_volumes is (gate == "volume")
+    assert np.array_equal(bundle.predict(hu), probabilities(adapted, hu))
 
 
 @pytest.mark.parametrize("kind", KINDS)

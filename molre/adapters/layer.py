@@ -157,7 +157,7 @@ class AdapterLayer(nn.Module, BaseTunerLayer):
         self.refuse_merging(adapter_names)
         for name in check_adapters_to_merge(self, adapter_names):
             if name in self.settings:
-                weight = self.base_layer.weight
+                weight: Any = self.base_layer.weight
                 merged = weight.data + self.get_delta_weight(name).to(weight.dtype)
                 if safe_merge and not torch.isfinite(merged).all():
                     raise ValueError(f"the adapter {name} holds NaN or infinite values: nothing was merged")
@@ -167,7 +167,7 @@ class AdapterLayer(nn.Module, BaseTunerLayer):
     def unmerge(self) -> None:
         """Take merged adapters out of the base weights again."""
         while self.merged_adapters:
-            weight = self.base_layer.weight
+            weight: Any = self.base_layer.weight
             weight.data = weight.data - self.get_delta_weight(self.merged_adapters.pop()).to(weight.dtype)
 
     def supports_lora_conversion(self, adapter_name: str = "default") -> bool:

@@ -24,7 +24,8 @@ class MolreLayer(AdapterLayer):
     a slice, the paper's level; inside a network a row is a slice's or volume's positions, and the router reads the mean
     over them (chosen). With one expert there is no router, and the layer is LoRA.
 
-    The experts' A and the router's first layer are one weight, so that a pass costs one product down and one up. The
+    The experts' A and the router's first layer are one weight, so that a pass costs one product down and one up. Only
+    on a linear layer with a gate a row the router's product is taken apart, and read from the positions' mean. The
     ranks of a grouped convolution are ordered by group, then expert: each expert has its share in each group.
 
     Attributes:
@@ -68,22 +69,32 @@ class MolreLayer(AdapterLayer):
     def added(self, x: Tensor, y: Tensor, adapter_name: str) -> Tensor:
         """``y`` plus the gated sum of the experts."""
         config: MolreConfig = self.settings[adapter_name]
-        up, scale = self.molre_up[adapter_name], config.alpha / config.rank
-        packed = self.down(x, self.molre_down[adapter_name])
+        down, up, scale = self.molre_down[adapter_name], self.molre_up[adapter_name], config.alpha / config.rank
         if not config.routed:
-            return self.up(y, self._dropped(packed, adapter_name), up, scale)
-        activations, hidden = packed.split((config.ranks, config.router_width), self.features_at)
+            return self.up(y, self._dropped(self.down(x, down), adapter_name), up, scale)
+        activations, hidden = self._products(x, down, config)
         gates = self._gates(hidden, adapter_name)
         if self.observers:
             _tell(self.observers, adapter_name, gates)
         activations = self._weighted(self._dropped(activations, adapter_name), gates * scale, config)
         return self.up(y, activations, up)
 
+    def _products(self, x: Tensor, down: Tensor, config: MolreConfig) -> tuple[Tensor, Tensor]:
+        """The experts' product down, and the router's before its bias."""
+        parts = (config.ranks, config.router_width)
+        if config.gate == "token" or self.kernel or x.ndim == 2:
+            activations, hidden = self.down(x, down).split(parts, self.features_at)
+            return activations, hidden
+        # Positions' mean first: it costs a reading of x, and the router's columns are often most of the product.
+        x = self._cast_input_dtype(x, down.dtype)
+        experts, router = down.split(parts)
+        return self.down(x, experts), self.down(x.flatten(1, -2).mean(1), router)
+
     def _gates(self, hidden: Tensor, adapter_name: str) -> Float[Tensor, "n *t K"]:
         config: MolreConfig = self.settings[adapter_name]
         hidden = hidden.movedim(self.features_at, -1)
         if config.gate == "row" and hidden.ndim > 2:
-            # The first layer is linear, so its mean over positions is its value at the positions' mean.
+            # The first layer is linear, so that its mean over positions is its value at the positions' mean.
             hidden = hidden.flatten(1, -2).mean(1)
         # As a matrix: products of more dimensions differ in their last bit with whether gradients are wanted.
         rows = functional.gelu(hidden.flatten(0, -2) + self.molre_hidden_bias[adapter_name])

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import re
 
-import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 from transformers import Florence2VisionConfig
@@ -21,28 +20,21 @@ from molre.windows import CT_RGB
 class DaViT(Backbone):
     """A DaViT: stages of blocks, each with attention within windows and then between channels.
 
-    The feature is that of MedImageInsight's ``encode_image`` before it is divided by its own length: the last map's
-    average, a norm, and the projection into the space it shares with text. It is left undivided, since a trained head
-    reads it, and no cosine (chosen).
+    The feature is the last map's average after a norm. MedImageInsight's ``encode_image`` goes on to project it, by a
+    matrix, into the space it shares with text, and divides it by its length. That is left out (chosen): a trained head
+    reads the feature, which a linear map before it gives nothing.
 
     DaViT makes q, k and v by one fused layer, ``qkv``, so an adapter at the ``attention`` site changes all three.
 
     Attributes:
         davit: the stages.
         norm: layer norm of the averaged map.
-        projection: (channels of the last stage, width), applied as ``x @ P``; None where the feature is the normed
-            average itself.
     """
 
     def __init__(self, spec: BackboneSpec) -> None:
         super().__init__(spec)
         self.davit = Florence2VisionBackbone(configuration(spec))
-        channels: int = spec.settings["embed_dim"][-1]
-        self.norm = nn.LayerNorm(channels)
-        self.projection: nn.Parameter | None = None
-        if spec.settings["projection"]:
-            self.projection = nn.Parameter(torch.empty(channels, spec.width))
-            nn.init.trunc_normal_(self.projection, std=0.02)  # as UniCL, which MedImageInsight's code is, starts it
+        self.norm = nn.LayerNorm(spec.width)
         stage, block = len(spec.settings["depths"]) - 1, spec.settings["depths"][-1] - 1
         attention = r"\.(spatial_block\.window|channel_block\.channel)_attn\."
         self.sites = {
@@ -52,13 +44,11 @@ class DaViT(Backbone):
 
     def forward(self, images: Float[Tensor, "n c p p"]) -> Float[Tensor, "n width"]:
         """One feature vector an image."""
-        pooled = self.norm(self.davit(images).last_hidden_state.mean((2, 3)))
-        return pooled if self.projection is None else pooled @ self.projection
+        return self.norm(self.davit(images).last_hidden_state.mean((2, 3)))
 
     def translated(self, state: StateDict) -> tuple[dict[str, Tensor], list[str]]:
         """MedImageInsight's layout, the tower's names with or without ``visual.``, in transformers' names."""
-        unused = {"vision_projection"} if self.projection is None else set()
-        left_out = [key for key in state if key in unused or _OTHERS.match(key)]
+        left_out = [key for key in state if _OTHERS.match(key)]
         others = set(left_out)
         return {_renamed(key): state[key] for key in state if key not in others}, left_out
 
@@ -77,12 +67,11 @@ def configuration(spec: BackboneSpec) -> Florence2VisionConfig:
     )
 
 
-_OTHERS = re.compile(r"^text\.|^(text_projection|logit_scale)$")
+_OTHERS = re.compile(r"^text\.|^(text_projection|vision_projection|logit_scale)$")
 """Tensors of the published file that are no part of the image tower."""
 
 _PUBLISHED = (
     (r"^(visual\.)?norms\.", "norm."),
-    (r"^vision_projection$", "projection"),
     (r"^(visual\.)?(convs|blocks)\.", r"davit.\2."),
     (r"^(davit\.convs\.\d+)\.proj\.", r"\1.conv."),
     (r"\.(conv\d)\.fn\.dw\.", r".\1."),
@@ -104,16 +93,13 @@ MEDIMAGEINSIGHT = BackboneSpec(
     name="medimageinsight",
     title="MedImageInsight's image tower, medical images",
     family=DaViT,
-    width=1024,
+    width=2048,
     # Four stages halve the image 5 times in all: 480 px become a map of 15 x 15.
     input=SliceInput(image_px=480, patch_px=32, interpolation="bicubic"),
     windows=CT_RGB,  # chosen: MedImageInsight publishes a size, a mean and a std for RGB images, and no CT windows
-    parameters=362_733_568,
-    published="360M",
-    count_source=(
-        "MedImageInsight report (arXiv 2410.06542), rounded: its tower of 402 tensors, the last norm included, has "
-        "360,636,416; here the projection to the published embedding, 2048 x 1024, comes on top"
-    ),
+    parameters=360_636_416,
+    published="360,636,416",
+    count_source="the published file's image tower, its last norm included; the report (arXiv 2410.06542) says 360M",
     forward_mib=175.0,
     licence="MIT",
     access=(
@@ -127,7 +113,6 @@ MEDIMAGEINSIGHT = BackboneSpec(
         "embed_dim": (256, 512, 1024, 2048),
         "depths": (1, 1, 9, 1),
         "heads": (8, 16, 32, 64),
-        "projection": True,
     },
 )
 

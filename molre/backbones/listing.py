@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import textwrap
 from collections.abc import Iterator, Sequence
 from typing import TypedDict
@@ -9,8 +10,9 @@ from typing import TypedDict
 from molre.backbones.backbone import BackboneSpec
 from molre.backbones.registry import BACKBONES, outline
 
-_COLUMNS = ("name", "dims", "width", "published", "built", "tensors", "offline", "input")
-_RIGHT = frozenset({"width", "published", "built", "tensors"})
+_COLUMNS = ("name", "dims", "width", "published", "built", "difference", "tensors", "offline", "input")
+_RIGHT = frozenset({"width", "published", "built", "difference", "tensors"})
+_COUNT = re.compile(r"([\d.,]+)(M?)")
 _LINE = 118
 """Characters of a line of text; the table's own lines are shorter."""
 
@@ -44,6 +46,7 @@ class Facts(TypedDict):
     width: int
     published: str
     built: int | None
+    difference: str | None
     count_source: str
     tensors: int | None
     forward_mib: float
@@ -62,6 +65,7 @@ def facts() -> list[Facts]:
 
 def _facts(spec: BackboneSpec) -> Facts:
     network = None if spec.remote_code else outline(spec.name)
+    built = None if network is None else sum(parameter.numel() for parameter in network.parameters())
     return Facts(
         name=spec.name,
         title=spec.title,
@@ -69,7 +73,8 @@ def _facts(spec: BackboneSpec) -> Facts:
         input=spec.input.wish,
         width=spec.width,
         published=spec.published,
-        built=None if network is None else sum(parameter.numel() for parameter in network.parameters()),
+        built=built,
+        difference=None if built is None else _difference(built, spec.published),
         count_source=spec.count_source,
         tensors=None if network is None else len(network.state_dict()),
         forward_mib=spec.forward_mib,
@@ -80,6 +85,14 @@ def _facts(spec: BackboneSpec) -> Facts:
         hub_id=spec.hub_id,
         revision=spec.revision,
     )
+
+
+def _difference(built: int, published: str) -> str:
+    """How much more or less is built than a count says that may be rounded to millions."""
+    said = _COUNT.fullmatch(published)
+    assert said is not None, f"a published count reads as 86M or 85,660,416, not as {published!r}"
+    stated = float(said[1].replace(",", "")) * (1e6 if said[2] else 1)
+    return "none" if built == stated else f"{built / stated - 1:+.1%}"
 
 
 def listing(told: Sequence[Facts]) -> str:

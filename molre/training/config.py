@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from dataclasses import dataclass, field
 from typing import Literal
@@ -23,8 +24,9 @@ class TrainConfig:
     """Store made by jobs/ingest.py, a path or URI; without it, the embedded phantom cohort."""
     features: str = "auto"
     """cached: train on frozen features computed once; live: run the backbone in every step; auto: cached where the
-    site allows it. Features lie in MOLRE_HOME/features where OUT is in MOLRE_HOME, else in OUT/features, and are made
-    where they are missing; a folder or URI, such as --out of jobs/embed.py, means cached, and there."""
+    site allows it and nothing is augmented. Features lie in MOLRE_HOME/features where OUT is in MOLRE_HOME, else in
+    OUT/features, and are made where they are missing; a folder or URI, such as --out of jobs/embed.py, means cached,
+    and there."""
     out: str = field(default_factory=lambda: str(home() / "train"))
     """Folder or URI of the result; the same folder goes on with a run that was stopped."""
     backbone: str = "dinov3-tiny"
@@ -92,6 +94,11 @@ class TrainConfig:
     """Gather losses, look for a loss that is no number and for a node about to be taken away every so many steps."""
     tell_every_s: float = 10.0
     """Seconds between two lines of progress."""
+    augment: bool = False
+    """Flip, turn, scale and shift the volumes of each step a little, and change their HU and noise; it needs live
+    features. Validation and test see volumes as they are."""
+    balanced: bool = False
+    """Draw studies with rare findings more often, with replacement, instead of each once an epoch."""
     min_positives: int = 5
     """Positives and negatives that a finding needs in the validation split to count in its mean AUC."""
     patience: int = 0
@@ -106,7 +113,14 @@ class TrainConfig:
     storage_patience_s: float = 600.0
     """How long storage may refuse a checkpoint before the run ends; outages of minutes are common, longer ones not."""
     seed: int = 0
-    """Seed of initialisation and of the order of studies."""
+    """Seed of initialisation, of the order of studies and of augmentation."""
+    run_name: str | None = None
+    """What metrics and MLflow call the run; without it eight digits of a hash of OUT. Name no patient."""
+    mlflow: str | None = None
+    """Tracking server to log to, such as http://host:5000; needs pip install 'molre[mlflow]'. It is told the
+    configuration as it is, paths included."""
+    experiment: str = "molre"
+    """MLflow experiment of the run; made where it is missing."""
     evaluate: bool = True
     """Evaluate the bundle on the test split in the end."""
     bootstrap: int = 1000
@@ -118,10 +132,11 @@ class TrainConfig:
                 object.__setattr__(self, name, place(getattr(self, name)))
         if self.features not in FEATURES:
             object.__setattr__(self, "features", place(self.features))
-        if self.features not in ("auto", "live") and not self.cacheable:
+        self._check_features()
+        if self.mlflow is not None and "@" in self.mlflow:
             raise ConfigError(
-                f"adapter {self.adapter} at site {self.site} trains within the backbone, so that features cannot be "
-                "computed once: use --features live"
+                "the MLflow address holds a user or password, which config.yaml and the server would show: "
+                "put them in MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD"
             )
         for name in ("epochs", "batch_size", "accumulation", "checkpoint_every_epochs", "check_every_steps"):
             if getattr(self, name) < 1:
@@ -133,6 +148,20 @@ class TrainConfig:
         if self.batch_size < most * self.accumulation:
             raise ConfigError(
                 f"batch_size is {self.batch_size}: each of {most} workers x {self.accumulation} parts needs a study"
+            )
+
+    def _check_features(self) -> None:
+        if self.features in ("auto", "live"):
+            return
+        if not self.cacheable:
+            raise ConfigError(
+                f"adapter {self.adapter} at site {self.site} trains within the backbone, so that features cannot be "
+                "computed once: use --features live"
+            )
+        if self.augment:
+            raise ConfigError(
+                "augmented volumes differ in every step, so that features cannot be computed once: "
+                "use --features live, or leave out --augment"
             )
 
     @property
@@ -150,7 +179,12 @@ class TrainConfig:
     @property
     def cached(self) -> bool:
         """Whether training reads frozen features instead of voxels."""
-        return self.cacheable and self.features != "live"
+        return self.cacheable and self.features != "live" and not self.augment
+
+    @property
+    def name(self) -> str:
+        """What metrics and MLflow call the run: the path of OUT, which may name a patient, stays here."""
+        return self.run_name or hashlib.sha256(Location.of(self.out).uri.encode()).hexdigest()[:8]
 
     @property
     def features_root(self) -> str:

@@ -57,6 +57,7 @@ class Engine:
         self.dtype = torch.bfloat16 if bf16 else torch.float32
         parameters = list(trainee.trained.values())
         optimizer = torch.optim.AdamW(parameters, lr=config.peak_rate, weight_decay=config.weight_decay)
+        _compile_nothing()
         self.engine, self.optimizer, _, _ = deepspeed.initialize(
             model=trainee,
             optimizer=optimizer,
@@ -141,3 +142,12 @@ class Engine:
     def _inner(self) -> torch.optim.Optimizer:
         """The torch optimiser inside ZeRO's."""
         return getattr(self.optimizer, "optimizer", self.optimizer)
+
+
+def _compile_nothing() -> None:
+    """Keep DeepSpeed from compiling shared-memory kernels for inference, which training does not use.
+
+    It does so on CPUs, behind a lock that a killed worker leaves behind for every later run to wait for
+    (``deepspeed.comm.torch.build_shm_op`` of DeepSpeed 0.19).
+    """
+    vars(deepspeed.ops).setdefault("__compatible_ops__", {})

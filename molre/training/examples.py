@@ -25,7 +25,7 @@ class Batch:
         labels: 1, 0 or -1.
         hu: voxels, where the backbone runs in the step.
         features: what it gave earlier, where it does not.
-        mask: rows of the features that take part in pooling.
+        mask: rows that take part in pooling; with voxels it is found in them where it is not given.
     """
 
     labels: Int8[Tensor, "batch findings"]

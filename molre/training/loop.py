@@ -21,21 +21,23 @@ from ray.train.torch import get_device
 from ray.train.v2._internal.constants import VALIDATE_STORAGE_MARKER_FILENAME
 from ray.train.v2._internal.execution import context
 
+from molre.adapters import GateMeter
 from molre.embedding import Features
 from molre.errors import TrainingError
 from molre.location import Location
 from molre.store import Store
 from molre.training import checkpoint as checkpoints
+from molre.training.augmentation import augmented
 from molre.training.checkpoint import Checkpoint, Progress
 from molre.training.config import TrainConfig
 from molre.training.engine import Engine
 from molre.training.examples import Batch, Examples, Part
 from molre.training.loss import class_weights
-from molre.training.sampler import Sampler, share
+from molre.training.sampler import Sampler, rarity, share
 from molre.training.schedule import learning_rate
 from molre.training.storage import Uploader, patiently
 from molre.training.trainee import Trainee, make
-from molre.training.validation import CHECKPOINTS, SCORE, mean_area
+from molre.training.validation import CHECKPOINTS, SCORE, mean_area, merged
 from molre.training.watch import Pace, Step, Validation, Watcher
 from molre.training.watchers import watchers_of
 
@@ -98,10 +100,14 @@ class Worker:
         self.rank, self.world = ray.train.get_context().get_world_rank(), ray.train.get_context().get_world_size()
         self.device = examples.device
         self.rows = examples.store.indices("train")
-        self.sampler = Sampler(count=len(self.rows), batch_size=config.batch_size, seed=config.seed)
-        self.weights = class_weights(examples.labels[self.rows]).to(self.device)
+        labels = examples.labels[self.rows]
+        draws = rarity(labels) if config.balanced else None
+        self.sampler = Sampler(count=len(labels), batch_size=config.batch_size, seed=config.seed, weights=draws)
+        self.weights = class_weights(labels, draws).to(self.device)
         cached = examples.features is not None
-        self.trainee = Trainee(make(config, examples.store.grid, cached=cached), cached)
+        adapted = make(config, examples.store.grid, cached=cached)
+        self.shown, self.meter = adapted.classifier.shown, GateMeter(adapted.classifier)
+        self.trainee = Trainee(adapted, cached)
         self.engine = Engine(self.trainee, config, self.world, self.device)
         self.progress, self.losses, self.validations = Progress(), np.zeros(0, np.float32), list[dict[str, Any]]()
         self._recent: list[torch.Tensor] = []
@@ -109,8 +115,9 @@ class Worker:
         self._uploader = Uploader(self.folder, config.storage_patience_s)
         self._warned = False
         self._pace = Pace(config.tell_every_s)
-        self.watchers: list[Watcher] = watchers_of(config) if self.rank == 0 else []
+        self._training = Pace(config.tell_every_s)  # since the last validation
         self._restore()
+        self.watchers: list[Watcher] = watchers_of(config, self.progress.seen) if self.rank == 0 else []
 
     @property
     def total(self) -> int:
@@ -119,6 +126,7 @@ class Worker:
 
     def run(self) -> None:
         """Train to the last epoch or the early stop, validating and reporting on the way."""
+        self._restart_paces()
         try:
             if self._validates and self.progress.taken and not self._validated:  # the settings were others before
                 self._validate()
@@ -138,7 +146,6 @@ class Worker:
         at = self.progress
         steps = [self.rows[batch] for batch in self.sampler.epoch(at.epoch, at.step)]
         parts = (part for rows in steps for part in self._parts(rows))
-        self._pace.restart()
         with contextlib.closing(self.examples.batches(parts)) as batches:
             for step, rows in enumerate(steps, start=at.step):
                 self._step(rows, batches, at.epoch, step)
@@ -160,8 +167,17 @@ class Worker:
         # Dropout is drawn afresh each step from a seed, so that a resumed run draws what an uninterrupted one would.
         torch.manual_seed(_seed(self.config.seed, epoch, step, self.rank))
         known = int((self.examples.labels[rows] >= 0).sum())
-        mine = itertools.islice(batches, self.config.accumulation)
+        mine: Iterator[Batch] = itertools.islice(batches, self.config.accumulation)
+        if self.config.augment:
+            mine = (self._augmented(batch, epoch, step, part) for part, batch in enumerate(mine))
         self._recent.append(self.engine.step(mine, known, self._rate(), self.weights))
+
+    def _augmented(self, batch: Batch, epoch: int, step: int, part: int) -> Batch:
+        """The batch's volumes changed a little, as drawn for this place in the run; pooling sees the same slices."""
+        assert batch.hu is not None
+        seed = _seed(self.config.seed, epoch, step, self.rank, part)
+        hu = augmented(batch.hu, seed, self.examples.store.grid.spacing_mm[1:])
+        return replace(batch, hu=hu, mask=self.shown(batch.hu))
 
     def _rate(self) -> float:
         config = self.config
@@ -178,7 +194,8 @@ class Worker:
             seen=self.progress.seen + len(rows),
             order=order,
         )
-        self._pace.add(len(rows))
+        for pace in (self._pace, self._training):
+            pace.add(len(rows))
         if self._validates:  # which leaves a checkpoint of its own
             return
         if self._every(self.config.checkpoint_every_steps):
@@ -239,26 +256,37 @@ class Worker:
             epochs=self.config.epochs,
             taken=taken,
             total=self.total,
+            seen=self.progress.seen,
             loss=loss,
             learning_rate=self._rate(),
             studies_per_second=pace.studies_per_second,
             seconds_left=(self.total - taken) / max(1e-9, pace.steps_per_second),
+            mean_auc=self.validations[-1]["mean_auc"] if self.validations else None,
         )
         for watcher in self.watchers:
             watcher.step(told)
         pace.restart()
 
+    def _restart_paces(self) -> None:
+        """Count from now, so that start-up and validation do not look like slow training."""
+        self._pace.restart()
+        self._training.restart()
+
     def _validate(self) -> None:
         rows = self.examples.store.indices("val")
-        rate = self._pace.studies_per_second
-        part = self._predict(share(rows, self.rank, self.world))
+        rate = self._training.studies_per_second
+        # The routers are metered here and not in the steps: it costs training nothing, and all gates are of one moment.
+        self.meter.reset()
+        with self.meter:
+            scored_part = self._predict(share(rows, self.rank, self.world))
+        part = scored_part, self.meter.read()
         gathered: list[Any] = [None] * self.world
         if self.world > 1:
             torch.distributed.all_gather_object(gathered, part)
         else:
             gathered = [part]
         logits = np.zeros((len(rows), self.examples.labels.shape[1]), np.float32)
-        for rank, scored in enumerate(gathered):
+        for rank, (scored, _) in enumerate(gathered):
             logits[rank :: self.world] = scored
         area, findings = mean_area(self.examples.labels[rows], logits, self.config.min_positives)
         self._advance(area)
@@ -266,12 +294,13 @@ class Worker:
         told = Validation(
             epoch=self.progress.epoch,
             taken=self.progress.taken,
+            seen=self.progress.seen,
             mean_auc=area,
             findings=findings,
             loss=loss,
             best=self.progress.waited == 0,
             studies_per_second=rate,
-            gates={},
+            gates=merged([figures for _, figures in gathered]),
         )
         self.validations.append(dataclasses.asdict(told))
         for watcher in self.watchers:
@@ -286,6 +315,7 @@ class Worker:
         }
         # Asynchronous, since the controller takes one report a poll; what it is told of needs no upload.
         ray.train.report(metrics, checkpoint_upload_mode=CheckpointUploadMode.ASYNC)
+        self._restart_paces()
 
     def _advance(self, area: float | None) -> None:
         """Take note of a score: whether it is the best, and whether there were enough without one."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int8
+from jaxtyping import Float, Float64, Int8
 from torch import Tensor
 from torch.nn import functional
 
@@ -12,13 +12,20 @@ WEIGHT_CAP = 20.0
 """No class counts more than this many times the mean; chosen, so that a finding seen once does not rule the step."""
 
 
-def class_weights(labels: Int8[np.ndarray, "rows findings"]) -> Float[Tensor, "2 findings"]:
+def class_weights(
+    labels: Int8[np.ndarray, "rows findings"], draws: Float64[np.ndarray, "rows"] | None = None
+) -> Float[Tensor, "2 findings"]:
     """Weights of negatives (row 0) and positives (row 1) by prevalence.
 
     The paper states prevalence-based class weights and not their form. Chosen: each class of a finding weighs half of
     the finding's known labels, ``w1 = 1 / (2 p)`` and ``w0 = 1 / (2 (1 - p))`` with p smoothed by one of each, capped.
+
+    Args:
+        labels: of the training split.
+        draws: how often each study is drawn, in proportion; p then is what the steps see.
     """
-    positives, known = (labels == 1).sum(axis=0), (labels >= 0).sum(axis=0)
+    often = np.ones(len(labels)) if draws is None else draws / draws.mean()
+    positives, known = often @ (labels == 1), often @ (labels >= 0)
     prevalence = (positives + 1) / (known + 2)
     weights = np.stack([0.5 / (1 - prevalence), 0.5 / prevalence])
     return torch.from_numpy(np.minimum(weights, WEIGHT_CAP).astype(np.float32))

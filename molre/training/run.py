@@ -10,6 +10,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import ray
 import torch
 from ray.train import FailureConfig, LoggingConfig, RunConfig, ScalingConfig
@@ -26,14 +27,21 @@ from molre.location import Location
 from molre.store import Store
 from molre.training import checkpoint as checkpoints
 from molre.training.config import TrainConfig
-from molre.training.failures import cause_of
+from molre.training.curves import History, png
+from molre.training.lines import LIVE_EVERY_S, live, on_terminal
 from molre.training.loop import train_worker
+from molre.training.schedule import learning_rate
 from molre.training.storage import at_once, patiently
+from molre.training.tracking import tracked
 from molre.training.trainee import load_trained, make
+from molre.training.unforeseen import unforeseen
 from molre.training.validation import CHECKPOINTS
 
 RUN = "run.json"
 """What the run in a folder is of; a second run goes on only with the same."""
+
+CURVES = "curves.png"
+"""The picture of the run, in OUT."""
 
 STARTS_AGAIN = 2
 """How often Ray Train tries again where workers did not start; without end unless it is told."""
@@ -64,6 +72,9 @@ FREE = (
     "memory_mib",
     "checkpoint_every_epochs",
     "checkpoint_every_steps",
+    "run_name",
+    "mlflow",
+    "experiment",
 )
 """Settings that may differ when a run is taken up again."""
 
@@ -82,27 +93,45 @@ def train(config: TrainConfig) -> dict[str, Any]:
     store = Store.open(config.store)
     adapted = make(config, store.grid, cached=config.cached)
     if not config.cached:  # embedding says it too
-        for told in adapted.classifier.shortcomings:
-            print(f"note: {told}", flush=True)
+        for sentence in adapted.classifier.shortcomings:
+            print(f"note: {sentence}", flush=True)
     print(f"{config.backbone}, {describe(adapted)}; {store.rows} studies, {_split_counts(store)}", flush=True)
     _claim(config)
-    features = _features(config, store)
-    fit(dataclasses.replace(config, features=features.uri) if features else config)
-    best = patiently(lambda: _best(config), "read the checkpoints", config.storage_patience_s)
-    bundle_at = Location.of(config.out) / "bundle"
-    with tempfile.TemporaryDirectory() as folder:
-        bundle = _bundle(config, store, best, _thresholds(store, best), Path(folder) / "bundle")
-        patiently(lambda: bundle_at.upload(bundle), f"write the bundle to {bundle_at}", config.storage_patience_s)
-    last = best.validations[-1]
-    return {
-        "metrics": {
-            "val": {"mean_auc": last["mean_auc"], "findings": last["findings"], "epoch": best.progress.epoch},
-            "train": {"loss": last["loss"], "steps": best.progress.taken, "studies_seen": best.progress.seen},
-        },
-        "adapter": adapter_facts(adapted),
-        "studies_per_second": last["studies_per_second"],
-        "bundle": bundle_at.uri,
-    }
+    with tracked(config) as record:
+        features = _features(config, store)
+        fit(dataclasses.replace(config, features=features.uri) if features else config)
+        best = patiently(lambda: _best(config), "read the checkpoints", config.storage_patience_s)
+        files = {name: (Location.of(config.out) / name).uri for name in (CURVES, "bundle")}
+        with tempfile.TemporaryDirectory() as folder:
+            bundle = _bundle(config, store, best, _thresholds(store, best), Path(folder) / "bundle")
+            patiently(
+                lambda: Location.of(files["bundle"]).upload(bundle),
+                f"write {files['bundle']}",
+                config.storage_patience_s,
+            )
+        history = patiently(
+            lambda: _history(config, store, describe(adapted), best), "read the checkpoints", config.storage_patience_s
+        )
+        curves = png(history)
+        patiently(
+            lambda: Location.of(files[CURVES]).write_bytes(curves), f"write {files[CURVES]}", config.storage_patience_s
+        )
+        last = best.validations[-1]
+        told = {
+            "metrics": {
+                "val": {"mean_auc": last["mean_auc"], "findings": last["findings"], "epoch": best.progress.epoch},
+                "train": {"loss": last["loss"], "steps": best.progress.taken, "studies_seen": best.progress.seen},
+            },
+            "adapter": adapter_facts(adapted),
+            "studies_per_second": last["studies_per_second"],
+            "studies_seen": history.validations[-1]["seen"],
+            "epochs": history.validations[-1]["epoch"],
+            "bundle": files["bundle"],
+            "files": files,
+        }
+        if record:
+            record.add(told, {CURVES: files[CURVES]})
+    return told
 
 
 def fit(config: TrainConfig, callbacks: list[Any] | None = None) -> Any:
@@ -127,7 +156,7 @@ def fit(config: TrainConfig, callbacks: list[Any] | None = None) -> Any:
     trainer = at_once(
         lambda: TorchTrainer(
             train_worker,  # type: ignore[arg-type]  # Train V2 hands on what rank 0 returns
-            train_loop_config=dataclasses.asdict(config),
+            train_loop_config=dataclasses.asdict(_told_often(config)),
             torch_config=TorchConfig(backend=None if gpus else "gloo"),
             scaling_config=ScalingConfig(  # type: ignore[call-arg]
                 num_workers=least if least == most else (least, most),  # type: ignore[arg-type]
@@ -139,12 +168,10 @@ def fit(config: TrainConfig, callbacks: list[Any] | None = None) -> Any:
         f"write to {config.out}",
     )
     try:
-        result = trainer.fit()
+        with live():
+            result = trainer.fit()
     except ray.train.TrainingFailedError as failure:
-        cause = cause_of(failure, config)
-        if cause is None:
-            raise
-        raise cause from failure
+        raise unforeseen(failure, config) from failure
     hopeless = getattr(result, "return_value", None)  # of Train V2, whose type stubs are V1's
     if hopeless is not None:
         raise TrainingError(hopeless)
@@ -163,6 +190,28 @@ def _run_config(config: TrainConfig, callbacks: list[Any] | None) -> RunConfig:
             preemption_grace_s=PREEMPTION_GRACE_S,
             controller_failure_limit=STARTS_AGAIN,
         ),
+    )
+
+
+def _told_often(config: TrainConfig) -> TrainConfig:
+    """Where lines of progress replace each other, they may come by the second."""
+    if not on_terminal():
+        return config
+    return dataclasses.replace(config, tell_every_s=min(LIVE_EVERY_S, config.tell_every_s))
+
+
+def _history(config: TrainConfig, store: Store, adapter: str, best: checkpoints.Checkpoint) -> History:
+    """What the furthest checkpoint knows of the run; the best one where no other is whole."""
+    found, _ = checkpoints.newest(Location.of(config.out) / CHECKPOINTS)
+    last = checkpoints.read(found.place) if found else best
+    validations = last.validations or best.validations
+    steps = max(1, round(validations[-1]["taken"] / validations[-1]["epoch"]))
+    total = max(config.epochs * steps, len(last.losses))
+    rates = [learning_rate(at, total, peak=config.peak_rate, warmup=config.warmup) for at in range(len(last.losses))]
+    scans = "synthetic scans" if store.manifest.source == "phantom" else f"{store.rows:,} scans"
+    title = f"Training of {config.backbone} on {scans}\n{adapter}"
+    return History(
+        title=title, losses=last.losses, rates=np.array(rates), steps_per_epoch=steps, validations=validations
     )
 
 

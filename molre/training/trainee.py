@@ -41,7 +41,7 @@ class Trainee(nn.Module):
         """Logits."""
         if batch.features is not None:
             return self._classify(batch.features, batch.mask)
-        return self._forward(hu=batch.hu)
+        return self._forward(hu=batch.hu, mask=batch.mask)
 
 
 def make(config: TrainConfig, grid: Grid, *, cached: bool) -> Adapted:

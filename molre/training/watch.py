@@ -16,20 +16,24 @@ class Step:
         epochs: of the whole run.
         taken: optimiser steps taken so far.
         total: optimiser steps of the whole run.
+        seen: studies seen so far, over all workers.
         loss: mean over the steps since the last time.
         learning_rate: of the last step.
         studies_per_second: over all workers, since the last time.
         seconds_left: at that rate, validation not counted.
+        mean_auc: of the last validation; None before the first, and where no finding has one.
     """
 
     epoch: int
     epochs: int
     taken: int
     total: int
+    seen: int
     loss: float
     learning_rate: float
     studies_per_second: float
     seconds_left: float
+    mean_auc: float | None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -39,16 +43,19 @@ class Validation:
     Attributes:
         epoch: epochs finished.
         taken: optimiser steps taken so far.
+        seen: studies seen so far, over all workers.
         mean_auc: over the findings that count; None where none does.
         findings: how many those are.
         loss: mean over the training steps of the last epoch.
         best: whether it is the best so far.
         studies_per_second: of the training before it.
-        gates: mean entropy and effective experts by adapter site; empty without a router.
+        gates: by adapter site, ``entropy`` and ``effective`` experts as ``GateFigures`` has them, and the number of
+            ``experts``, over the whole validation split; empty without a router.
     """
 
     epoch: int
     taken: int
+    seen: int
     mean_auc: float | None
     findings: int
     loss: float

@@ -8,7 +8,7 @@ import torch
 from molre.backbones import BACKBONES, SliceInput, register, spec_named
 
 
-@pytest.fixture(scope="session", autouse=True)
+@pytest.fixture(scope="module", autouse=True)
 def small_backbone():
     """``dinov3-small``: two blocks of width 48 on 32 px images."""
     spec = replace(

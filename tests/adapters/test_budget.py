@@ -4,7 +4,7 @@ import subprocess
 import sys
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from molre.adapters import AdapterConfig, attach, planned_for
@@ -31,6 +31,7 @@ def added(config, network, parameters):
     return plan(config, network, parameters).added
 
 
+@settings(deadline=None)
 @given(layers=drawn, experts=st.integers(1, 6), budget=st.floats(1e-4, 0.3), parameters=st.integers(10**4, 10**7))
 def test_a_given_budget_gets_the_largest_rank_that_fits_it(layers, experts, budget, parameters):
     network = network_of(layers)
@@ -53,6 +54,7 @@ def test_a_given_budget_gets_the_largest_rank_that_fits_it(layers, experts, budg
         )
 
 
+@settings(deadline=None)
 @given(layers=drawn, experts=st.integers(1, 6), parameters=st.integers(10**4, 10**8))
 def test_without_a_budget_the_paper_s_limit_and_rank_hold(layers, experts, parameters):
     network = network_of(layers)
@@ -71,6 +73,7 @@ def test_without_a_budget_the_paper_s_limit_and_rank_hold(layers, experts, param
         )
 
 
+@settings(deadline=None)
 @given(layers=drawn, experts=st.integers(1, 6), parameters=st.integers(10**5, 10**8))
 def test_controls_are_matched_and_within_the_limit(layers, experts, parameters):
     network = network_of(layers)

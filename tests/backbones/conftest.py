@@ -29,9 +29,9 @@ SMALL = {
         "settings": {"hidden": 48, "layers": 2, "heads": 4, "mlp": 80, "head": True},
     },
     "medimageinsight": {
-        "width": 64,
+        "width": 128,
         "input": SliceInput(image_px=96, patch_px=32, interpolation="bicubic"),
-        "settings": {"embed_dim": (16, 32, 64, 128), "depths": (1, 1, 9, 1), "heads": (1, 2, 4, 8), "projection": True},
+        "settings": {"embed_dim": (16, 32, 64, 128), "depths": (1, 1, 9, 1), "heads": (1, 2, 4, 8)},
     },
 }
 """What is smaller in a small network of each family."""

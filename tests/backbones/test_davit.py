@@ -20,6 +20,7 @@ OTHERS = {
     "text.embeddings.weight": torch.zeros(5, 3),
     "text.layers.0.attn.bias": torch.zeros(3),
     "text_projection": torch.zeros(3, 2),
+    "vision_projection": torch.zeros(4, 2),
     "logit_scale": torch.zeros(()),
 }
 """What stands beside the image tower in the published file."""
@@ -41,11 +42,6 @@ def tensors(divisor=1, dtype=torch.float32, seed=7):
         spread = 0.3 if len(shape) == 1 else 1 / math.sqrt(math.prod(shape[1:]))
         state[name] = (torch.randn(shape, generator=generator) * spread + 0.5 * (len(shape) == 1)).to(dtype)
     return state
-
-
-def projection(divisor=1, dtype=torch.float32):
-    shape = (2048 // divisor, 1024 // divisor)
-    return (torch.randn(shape, generator=torch.Generator().manual_seed(8)) * 0.02).to(dtype)
 
 
 def images(n=2, px=96):
@@ -117,59 +113,41 @@ class ByFormula:
         return self.norm(x.mean((1, 2)), "norms")
 
 
-def test_the_count_is_the_published_tower_s_and_the_projection_s():
+def test_the_count_is_the_published_tower_s():
     shapes = dict(published())
     assert len(shapes) == 402
-    tower = sum(math.prod(shape) for shape in shapes.values())
-    assert tower == 360_636_416
-    assert spec_named(NAME).parameters == tower + 2048 * 1024
-    assert "360,636,416" in spec_named(NAME).count_source
+    assert sum(math.prod(shape) for shape in shapes.values()) == 360_636_416 == spec_named(NAME).parameters
 
 
 @pytest.mark.parametrize("tower", ["visual.", ""])
 def test_the_published_layout_fits_at_full_size(tower):
     network = outline(NAME)
     state = {tower + name: torch.empty(shape, device="meta") for name, shape in published()}
-    state["vision_projection"] = torch.empty(2048, 1024, device="meta")
     translated, left_out = network.translated(state | OTHERS)
     load_strictly(network, translated, "the published layout")
-    assert (len(translated), left_out) == (403, list(OTHERS))
+    assert (len(translated), left_out) == (402, list(OTHERS))
 
 
 @pytest.mark.parametrize("tower", ["visual.", ""])
 def test_every_value_loads_and_features_are_those_of_the_definition(small, tmp_path, tower):
     state = tensors(16)
-    file = {tower + name: value for name, value in state.items()} | {"vision_projection": projection(16)} | OTHERS
+    file = {tower + name: value for name, value in state.items()} | OTHERS
     save_file(file, tmp_path / "medimageinsigt-v1.0.0.pt")
     backbone = build(small(NAME), weights=str(tmp_path / "medimageinsigt-v1.0.0.pt"))
-    assert (backbone.provenance["tensors"], backbone.provenance["left_out"]) == (403, len(OTHERS))
-    assert same(backbone, state | {"vision_projection": projection(16)})
+    assert (backbone.provenance["tensors"], backbone.provenance["left_out"]) == (402, len(OTHERS))
+    assert same(backbone, state)
     with torch.no_grad():
-        wanted = ByFormula(state, (1, 2, 4, 8)).feature(images()) @ projection(16)
+        wanted = ByFormula(state, (1, 2, 4, 8)).feature(images())
         torch.testing.assert_close(backbone(images()), wanted, atol=1e-5, rtol=1e-4)
         assert torch.equal(backbone.train()(images()), backbone.eval()(images()))
 
 
-@pytest.mark.parametrize("projected", [True, False])
-def test_the_tower_alone_gives_the_normed_average(small, tmp_path, projected):
-    state = tensors(16)
-    save_file(state | ({"vision_projection": projection(16)} if projected else {}), tmp_path / "tower.safetensors")
-    settings = dict(spec_named(NAME).settings) | {"embed_dim": (16, 32, 64, 128), "heads": (1, 2, 4, 8)}
-    name = small(NAME, width=128, settings=settings | {"projection": False})
-    backbone = build(name, weights=str(tmp_path / "tower.safetensors"))
-    assert (backbone.provenance["tensors"], backbone.provenance["left_out"]) == (402, int(projected))
-    with torch.no_grad():
-        wanted = ByFormula(state, (1, 2, 4, 8)).feature(images())
-        torch.testing.assert_close(backbone(images()), wanted, atol=1e-5, rtol=1e-4)
-
-
 @pytest.mark.slow
-def test_a_file_of_the_published_size_loads(registered, tmp_path):
+def test_a_file_of_the_published_size_loads(tmp_path):
     """The 402 tensors alone, in their own shapes: exactly what was published as the tower."""
-    spec, file = spec_named(NAME), tmp_path / "medimageinsigt-v1.0.0.pt"
+    file = tmp_path / "medimageinsigt-v1.0.0.pt"
     save_file(tensors(dtype=torch.bfloat16), file)
-    name = registered(spec, width=2048, settings=dict(spec.settings) | {"projection": False})
-    backbone = build(name, weights=str(file))
+    backbone = build(NAME, weights=str(file))
     assert (backbone.provenance["tensors"], backbone.provenance["left_out"]) == (402, 0)
     assert backbone.provenance["parameters"] == 360_636_416
     held = backbone.state_dict()
@@ -189,8 +167,6 @@ def same(backbone, state):
 
 def here(key):
     """A published name as transformers has it, put together part by part."""
-    if key == "vision_projection":
-        return "projection"
     head, *middle, last = key.split(".")
     if head == "norms":
         return f"norm.{last}"
@@ -207,12 +183,12 @@ def test_a_copy_of_the_whole_repository_is_read_at_the_published_file(small, tmp
     name = small(NAME)
     file = tmp_path / "copy" / spec_named(NAME).hub_file
     file.parent.mkdir(parents=True)
-    save_file(tensors(16) | {"vision_projection": projection(16)}, file)
+    save_file(tensors(16) | OTHERS, file)
     assert fingerprint(build(name, weights=str(tmp_path / "copy"))) == fingerprint(build(name, weights=str(file)))
 
 
 def test_weights_of_another_network_are_refused_with_counts_and_keys(small, tmp_path):
-    state = {f"visual.{key}": value for key, value in tensors(16).items()} | {"vision_projection": projection(16)}
+    state = {f"visual.{key}": value for key, value in tensors(16).items()}
     del state["visual.convs.2.proj.bias"]
     state["visual.head.weight"] = torch.zeros(3)
     state["visual.norms.bias"] = torch.zeros(7)

@@ -44,7 +44,17 @@ def test_the_table_has_a_line_a_backbone_and_a_paragraph_of_what_it_takes(told):
     status, out, _ = told()
     lines = out.splitlines()
     assert status == 0
-    assert lines[0].split() == ["name", "dims", "width", "published", "built", "tensors", "offline", "input"]
+    assert lines[0].split() == [
+        "name",
+        "dims",
+        "width",
+        "published",
+        "built",
+        "difference",
+        "tensors",
+        "offline",
+        "input",
+    ]
     assert [line.split()[0] for line in lines[1 : 1 + len(BACKBONES)]] == list(BACKBONES)
     words = " ".join(out.split())
     for spec in BACKBONES.values():
@@ -57,7 +67,9 @@ def test_the_table_has_a_line_a_backbone_and_a_paragraph_of_what_it_takes(told):
 def test_the_counts_are_of_networks_and_not_of_entries(told):
     _, out, _ = told()
     line = next(line for line in out.splitlines() if line.startswith("medgemma-4b "))
-    assert line.split()[1:7] == ["2D", "1,152", "417M", "416,866,032", "437", "yes"]
+    assert line.split()[1:7] == ["2D", "1,152", "417M", "416,866,032", "-0.0%", "437"]
+    line = next(line for line in out.splitlines() if line.startswith("fm-hct "))
+    assert line.split()[3:6] == ["89,404,416", "89,404,416", "none"]
 
 
 def test_json_says_the_same(told):
@@ -70,13 +82,13 @@ def test_json_says_the_same(told):
         assert facts[name]["revision"] == spec.revision
         assert facts[name]["offline"] is not spec.remote_code
     assert facts["dinov3-tiny"]["packaged"] is True
-    assert facts["medimageinsight"]["tensors"] == 403
+    assert facts["medimageinsight"]["tensors"] == 402
 
 
 def test_remote_code_has_no_count_and_cannot_be_built_without_its_weights(told, of_remote_code):
     _, out, _ = told()
     line = next(line for line in out.splitlines() if line.startswith("remote-3d "))
-    assert "remote code  remote code  no       8 x 16 x 16 voxels of 4 x 1 x 1 mm" in line
+    assert "remote code  remote code  remote code  no       8 x 16 x 16 voxels of 4 x 1 x 1 mm" in line
     assert "offline  not without its weights" in out
     row = json.loads(told("--json")[1])[-1]
     assert (row["name"], row["dims"], row["built"], row["tensors"], row["offline"]) == (

@@ -15,7 +15,7 @@ SHORTER = {
     "medgemma-4b": {"layers": 1},
     "medsiglip-448": {"layers": 1},
     # The first two stages have the largest maps; the others only weigh.
-    "medimageinsight": {"depths": (1, 1, 1, 1), "embed_dim": (256, 512, 32, 64), "heads": (8, 16, 1, 2)},
+    "medimageinsight": {"depths": (1, 1, 1, 1), "embed_dim": (256, 512, 32, 2048), "heads": (8, 16, 1, 64)},
 }
 """Settings that leave the highest point of memory where it is: layers come one after the other, and leave nothing."""
 

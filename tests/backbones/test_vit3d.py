@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch.nn import functional
 
-from molre.adapters.sites import modules_at
+from molre.adapters.sites import forms_at
 from molre.backbones import build, fingerprint, outline
 from molre.classifier import Classifier
 from molre.volume import GRIDS
@@ -100,5 +100,5 @@ def test_features_are_the_class_token_of_the_published_network_on_ras_volumes(ra
 def test_its_sites_are_the_linear_layers_of_attention():
     classifier = Classifier(outline(NAME), grid=GRIDS["demo"])
     at = "backbone.vit.blocks."
-    assert list(modules_at(classifier, "last_block")) == [f"{at}11.attn.out_proj", f"{at}11.attn.qkv"]
-    assert list(modules_at(classifier, "attention")) == [f"{at}{block}.attn.qkv" for block in range(12)]
+    assert list(forms_at(classifier.backbone, "last_block")) == [f"{at}11.attn.out_proj", f"{at}11.attn.qkv"]
+    assert list(forms_at(classifier.backbone, "attention")) == [f"{at}{block}.attn.qkv" for block in range(12)]

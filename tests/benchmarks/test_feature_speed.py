@@ -10,7 +10,7 @@ from molre.sources.ingest import IngestConfig, ingest
 from molre.training.config import TrainConfig
 from molre.training.run import train
 
-STUDIES = 24
+STUDIES = 12
 pytestmark = [pytest.mark.bench, pytest.mark.ray]
 
 

@@ -44,3 +44,11 @@ def test_class_weights_balance_known_labels_and_ignore_unknown_ones():
     assert weights[1, 1] == WEIGHT_CAP
     assert weights[0, 1] == pytest.approx(0.5 / (1 - 2 / 102), rel=1e-5)
     assert torch.isfinite(weights).all()
+
+
+def test_class_weights_follow_what_is_drawn():
+    labels = np.zeros((100, 1), np.int8)
+    labels[:10] = 1
+    draws = np.where(labels[:, 0] == 1, 9.0, 1.0)
+    assert torch.allclose(class_weights(labels, draws), torch.ones(2, 1), atol=0.01)
+    assert torch.equal(class_weights(labels, np.full(100, 0.5)), class_weights(labels))
