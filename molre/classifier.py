@@ -7,6 +7,7 @@ import math
 import torch
 from jaxtyping import Bool, Float, Num
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 
 from molre.backbones import Backbone, BackboneSpec, SliceInput
 from molre.errors import ConfigError
@@ -75,10 +76,23 @@ class Pooling(nn.Module):
         return torch.einsum("bdq,bdw->bqw", self.weights(features, mask), features)
 
 
+class Head(nn.Linear):
+    """One logit a finding, from one vector for all findings or from one vector each."""
+
+    def forward(self, pooled: Float[Tensor, "b queries width"]) -> Float[Tensor, "b findings"]:
+        """Logits."""
+        if pooled.shape[1] > 1:
+            return (pooled * self.weight).sum(-1) + self.bias
+        return super().forward(pooled[:, 0])
+
+
 class Classifier(nn.Module):
     """Volumes to one logit a finding.
 
     A 2D backbone gives a row of features a slice, and pooling weighs the rows; a 3D backbone gives one row a volume.
+
+    Every parameter is read in the forward pass of the module that owns it, and no shape of one is relied on, since
+    ZeRO's third stage holds a parameter in full only there.
 
     Attributes:
         backbone: frozen, unless an adapter or full fine-tuning opens it.
@@ -87,6 +101,9 @@ class Classifier(nn.Module):
         head: one logit a finding; always trained.
         chunk: slices or volumes that go through the backbone at once.
         routes_volumes: whether the site sees a volume's rows together, so that a router decides once a volume.
+        query_per_finding: whether each finding has its own pooling query.
+        recompute: keep no activations of an opened backbone, and compute them again, chunk by chunk, in the backward
+            pass; memory then is that of one chunk, and time a forward pass more.
     """
 
     def __init__(
@@ -121,21 +138,18 @@ class Classifier(nn.Module):
         self.shortcomings = shortcomings(spec, grid) if grid else []
         self.chunk = max(1, int(memory_mib // spec.forward_mib))
         self.routes_volumes = False
+        self.recompute = False
+        self.query_per_finding = query_per_finding and findings > 1
         self.grid = grid
         self.backbone = backbone
         self.pooling = Pooling(spec.width, findings if query_per_finding else 1)
         with torch.random.fork_rng(devices=[]):
             torch.default_generator.manual_seed(seed)
-            self.head = nn.Linear(spec.width, findings)
+            self.head = Head(spec.width, findings)
             self.site = nn.Linear(spec.width, spec.width, bias=False)
         nn.init.eye_(self.site.weight)
         self.backbone.requires_grad_(False)
         self.site.requires_grad_(False)
-
-    @property
-    def query_per_finding(self) -> bool:
-        """Whether each finding has its own pooling query."""
-        return self.pooling.query.shape[0] > 1
 
     def shown(self, hu: Num[Tensor, "b d h w"]) -> Bool[Tensor, "b rows"]:
         """True for the rows of ``embed`` that pooling may look at: slices with something in them, or the volume."""
@@ -152,8 +166,14 @@ class Classifier(nn.Module):
         opened = any(parameter.requires_grad for parameter in self.backbone.parameters())
         images = hu.flatten(0, 1) if self.backbone.spec.dims == 2 else hu
         with torch.set_grad_enabled(opened and torch.is_grad_enabled()):
-            features = torch.cat([self._features(chunk) for chunk in images.split(self.chunk)])
+            features = torch.cat([self._chunk(chunk) for chunk in images.split(self.chunk)])
         return features.unflatten(0, (len(hu), -1))
+
+    def _chunk(self, hu: Num[Tensor, "n *d h w"]) -> Float[Tensor, "n width"]:
+        if not (self.recompute and torch.is_grad_enabled()):
+            return self._features(hu)
+        # To the end: ZeRO's third stage lets go of a layer's parameters only when the layer is through.
+        return checkpoint(self._features, hu, use_reentrant=False, early_stop=False)
 
     def _features(self, hu: Num[Tensor, "n *d h w"]) -> Float[Tensor, "n width"]:
         spec = self.backbone.spec
@@ -173,16 +193,13 @@ class Classifier(nn.Module):
             features: as ``embed`` gives them; cast to the head's type.
             mask: True for rows that count; None counts all.
         """
-        features = features.to(self.head.weight.dtype)
+        features = features.to(next(self.head.parameters()).dtype)
         if self.routes_volumes:
             # The router reads the mean over a volume's rows; rows that do not count must not move it.
             adapted = self.site(features if mask is None else _evened(features, mask))
         else:
             adapted = self.site(features.flatten(0, 1)).unflatten(0, features.shape[:2])
-        pooled = self.pooling(adapted, mask)
-        if self.query_per_finding:
-            return (pooled * self.head.weight).sum(-1) + self.head.bias
-        return self.head(pooled[:, 0])
+        return self.head(self.pooling(adapted, mask))
 
     def forward(
         self,

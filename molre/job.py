@@ -148,6 +148,8 @@ def _typed(hint: Any, value: Any, where: str) -> Any:
         options = list(get_args(hint))
     if value is None and type(None) in options:
         return None
+    if isinstance(value, tuple(each for each in options if isinstance(each, type))) and not isinstance(value, bool):
+        return value
     wanted = next(option for option in options if option is not type(None))
     if get_origin(wanted) is tuple and isinstance(value, list):
         return tuple(_typed(get_args(wanted)[0], item, where) for item in value)

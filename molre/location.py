@@ -125,9 +125,12 @@ class Location:
         """Make this location a copy of a local folder, replacing what was there."""
         if self.local is not None:
             aside = self.local.with_name(f".{self.name}.{uuid.uuid4().hex[:8]}.tmp")
-            shutil.copytree(folder, aside)
-            self.delete()
-            aside.replace(self.local)
+            try:
+                shutil.copytree(folder, aside)
+                self.delete()
+                aside.replace(self.local)
+            finally:
+                shutil.rmtree(aside, ignore_errors=True)
             return
         self.delete()
         pafs.copy_files(str(folder), self.path, destination_filesystem=self.filesystem)

@@ -3,6 +3,10 @@
 Everything is gathered from its shards and saved once, under the names the classifier uses, so that a checkpoint is
 independent of the number of workers and of the ZeRO stage. ``checkpoint.json`` comes last and names the SHA-256 of
 every other file: a folder without it, or with another file than it names, is no checkpoint. No pickle.
+
+The folders themselves are the only record of what there is. Ray Train is told of metrics but not of checkpoints: of
+those its controller keeps a list in storage, ends the run when that cannot be written, and refuses to start from a
+list that was cut short or names a folder which is gone (``CheckpointManager`` of Ray 2.60).
 """
 
 from __future__ import annotations
@@ -11,8 +15,8 @@ import dataclasses
 import hashlib
 import json
 import uuid
+from collections.abc import Iterator
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -31,8 +35,15 @@ MOMENTS = ("exp_avg", "exp_avg_sq")
 
 MANIFEST = "checkpoint.json"
 TRAINED, OPTIMIZER, HISTORY = "trained.safetensors", "optimizer.safetensors", "history.safetensors"
+OWN = "sha256"
+"""Key of the manifest's own digest, over all else in it."""
+
 PREFIX = "step-"
 """What the folders of checkpoints are called, with the number of optimiser steps taken."""
+
+
+KEPT = 2
+"""Checkpoints that stay besides the best one: the last, and the one to go back to where the last is damaged."""
 
 
 class DamagedCheckpoint(StoreError):
@@ -92,26 +103,56 @@ def folder_name(taken: int) -> str:
     return f"{PREFIX}{taken:08d}-{uuid.uuid4().hex[:8]}"
 
 
-def write(folder: Path, checkpoint: Checkpoint) -> None:
-    """Write a checkpoint's files into a local folder, the one that makes it whole last."""
-    flat = {f"{key}:{name}": tensor for name, state in checkpoint.moments.items() for key, tensor in state.items()}
-    arrays = {"losses": checkpoint.losses}
-    if checkpoint.logits is not None:
-        arrays["logits"] = checkpoint.logits
-    files = {
-        TRAINED: save(_contiguous(checkpoint.parameters)),
-        OPTIMIZER: save(_contiguous(flat)),
-        HISTORY: save({name: _tensor(value) for name, value in arrays.items()}),
-    }
-    for name, content in files.items():
+def write(folder: Location, checkpoint: Checkpoint) -> None:
+    """Write a checkpoint's files, the one that makes it whole last; writing it again completes one cut short.
+
+    Raises:
+        OSError: storage refuses.
+    """
+    digests = {}
+    for name, tensors in _files(checkpoint):
+        content = save(tensors)
+        digests[name] = hashlib.sha256(content).hexdigest()
         (folder / name).write_bytes(content)
     manifest = {
         "progress": dataclasses.asdict(checkpoint.progress),
         "validations": checkpoint.validations,
         "validated": checkpoint.logits is not None,
-        "files": {name: hashlib.sha256(content).hexdigest() for name, content in files.items()},
+        "files": digests,
     }
-    (folder / MANIFEST).write_text(json.dumps(manifest, indent=2))
+    (folder / MANIFEST).write_bytes(json.dumps({**manifest, OWN: _digest(manifest)}, indent=2).encode())
+
+
+def _digest(manifest: dict[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(manifest, sort_keys=True).encode()).hexdigest()
+
+
+def _manifest(folder: Location) -> dict[str, Any]:
+    """A folder's manifest.
+
+    Raises:
+        FileNotFoundError: it has none.
+        ValueError: it is not what was written.
+    """
+    manifest: dict[str, Any] = json.loads((folder / MANIFEST).read_bytes())
+    if manifest.pop(OWN) != _digest(manifest):
+        raise ValueError(f"{MANIFEST} is not what it says of itself")
+    return manifest
+
+
+def _files(checkpoint: Checkpoint) -> Iterator[tuple[str, dict[str, Tensor]]]:
+    """Names and tensors of the files, one in memory at a time."""
+    yield TRAINED, _contiguous(checkpoint.parameters)
+    yield (
+        OPTIMIZER,
+        _contiguous(
+            {f"{key}:{name}": tensor for name, state in checkpoint.moments.items() for key, tensor in state.items()}
+        ),
+    )
+    arrays = {"losses": checkpoint.losses}
+    if checkpoint.logits is not None:
+        arrays["logits"] = checkpoint.logits
+    yield HISTORY, {name: _tensor(value) for name, value in arrays.items()}
 
 
 def _contiguous(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
@@ -129,7 +170,7 @@ def read(folder: Location) -> Checkpoint:
         DamagedCheckpoint: the folder is not whole.
     """
     try:
-        manifest = json.loads((folder / MANIFEST).read_bytes())
+        manifest = _manifest(folder)
         files = {name: (folder / name).read_bytes() for name in manifest["files"]}
         for name, content in files.items():
             if hashlib.sha256(content).hexdigest() != manifest["files"][name]:
@@ -147,7 +188,7 @@ def read(folder: Location) -> Checkpoint:
             validations=manifest["validations"],
             logits=history.get("logits"),
         )
-    except (FileNotFoundError, ValueError, KeyError, TypeError, SafetensorError) as fault:
+    except (FileNotFoundError, ValueError, KeyError, TypeError, AttributeError, SafetensorError) as fault:
         raise DamagedCheckpoint(f"the checkpoint {folder} is incomplete ({type(fault).__name__})") from fault
 
 
@@ -168,27 +209,66 @@ class Found:
 
 def whole(run: Location) -> list[Found]:
     """The checkpoints of a run that have all their files, the furthest last; damage within a file shows in ``read``."""
-    found = []
-    for name in run.names():
-        if not name.startswith(PREFIX):
-            continue
-        try:
-            manifest = json.loads((run / name / MANIFEST).read_bytes())
-            progress = Progress(**manifest["progress"])
-        except (FileNotFoundError, ValueError, KeyError, TypeError):
-            continue
-        found.append(Found(place=run / name, progress=progress, validated=bool(manifest["validated"])))
-    return sorted(found, key=lambda each: each.progress.taken)
+    found = (_whole(run / name) for name in _names(run))
+    return sorted((each for each in found if each), key=lambda each: each.progress.taken)
 
 
-def newest(run: Location) -> tuple[Found | None, list[str]]:
-    """The furthest checkpoint that can be read, and a sentence for each further one that is damaged."""
-    damaged: list[str] = []
+def _names(run: Location) -> list[str]:
+    return [name for name in run.names() if name.startswith(PREFIX)]
+
+
+def _whole(folder: Location) -> Found | None:
+    try:
+        manifest = _manifest(folder)
+        progress = Progress(**manifest["progress"])
+        if not set(manifest["files"]) <= set(folder.names()):
+            return None
+        return Found(place=folder, progress=progress, validated=bool(manifest["validated"]))
+    except (FileNotFoundError, ValueError, KeyError, TypeError, AttributeError):
+        return None
+
+
+def newest(run: Location) -> tuple[Found | None, dict[str, str]]:
+    """The furthest checkpoint that can be read, and by name what is wrong with each further one."""
+    damaged: dict[str, str] = {}
     for each in reversed(whole(run)):
         try:
             read(each.place)
         except DamagedCheckpoint as fault:
-            damaged.append(str(fault))
+            damaged[each.place.name] = str(fault)
         else:
             return each, damaged
     return None, damaged
+
+
+def best(run: Location) -> list[Found]:
+    """The validated checkpoints, the one with the highest score first; of equals the furthest."""
+    validated = [one for one in whole(run) if one.validated]
+    return sorted(validated, key=lambda one: (one.progress.score, one.progress.taken), reverse=True)
+
+
+def thin(run: Location) -> None:
+    """Remove every whole checkpoint but the last ones and the best one.
+
+    Raises:
+        OSError: storage refuses.
+    """
+    kept = {one.place.name for one in [*whole(run)[-KEPT:], *best(run)[:1]]}
+    for one in whole(run):
+        if one.place.name not in kept:
+            one.place.delete()
+
+
+def sweep(run: Location) -> list[str]:
+    """Remove what killed runs left of checkpoints, and name it.
+
+    Only for a time at which no worker of the run is writing: before the first step, and after the last.
+
+    Raises:
+        OSError: storage refuses.
+    """
+    keep = {one.place.name for one in whole(run)}
+    orphans = [name for name in _names(run) if name not in keep]
+    for name in orphans:
+        (run / name).delete()
+    return orphans

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -10,6 +11,12 @@ from molre.adapters import AdapterConfig, Gate
 from molre.classifier import MEMORY_MIB
 from molre.errors import ConfigError
 from molre.location import Location, home, place
+
+STAGES = ("0", "1", "2", "3")
+"""ZeRO's stages, which share out nothing, optimiser state, gradients and parameters, each with all before it."""
+
+POSITIVE = ("check_every_s", "resize_every_s", "start_timeout_s")
+"""Spans of time that must not be nothing."""
 
 FEATURES = ("auto", "cached", "live")
 """Words that ``features`` may be instead of a place."""
@@ -75,18 +82,27 @@ class TrainConfig:
     """Largest norm of the gradient."""
     gamma: float = 2.0
     """Exponent of the focal loss (paper: 2.0)."""
-    workers: int = 2
-    """Ray Train workers; each takes one GPU where the cluster has them, else one CPU."""
-    zero: Literal[0, 1, 2, 3] = 0
-    """DeepSpeed ZeRO stage; 0 is right for adapters, 2 or 3 for full fine-tuning of a large backbone."""
+    workers: int | str = 2
+    """Ray Train workers; each takes one GPU where the cluster has them, else one CPU. LEAST-MOST, such as 1-4, is
+    elastic: as many as there is room for, looked after every --resize-every-s seconds."""
+    resize_every_s: float = 60.0
+    """Seconds between two looks of an elastic run for more room; taking it up costs the steps since the last
+    checkpoint."""
+    deepspeed: str = "auto"
+    """DeepSpeed: auto for the lowest ZeRO stage that fits in memory; 0 to 3 for that stage; or the path or URI of a
+    DeepSpeed JSON file of your own, whose settings win over all that molre would choose."""
+    nvme: str | None = None
+    """Folder on a fast disk of every node, to which parameters and optimiser state of a GPU may be moved out."""
+    recompute: bool = False
+    """Compute the activations of an opened backbone anew in the backward pass and keep none: less memory, more time."""
     precision: Literal["auto", "fp32", "bf16"] = "auto"
     """Number format of forward and backward; auto is bf16 on GPUs and fp32 on CPUs."""
     checkpoint_every_steps: int = 0
     """Checkpoint within an epoch every so many steps; 0 for the end of each epoch only."""
     checkpoint_every_epochs: int = 5
     """Validate and checkpoint every so many epochs, and after the last."""
-    check_every_steps: int = 20
-    """Gather losses, look for a loss that is no number and for a node about to be taken away every so many steps."""
+    check_every_s: float = 5.0
+    """Gather losses, look for a loss that is no number and for a node about to be taken away every so many seconds."""
     tell_every_s: float = 10.0
     """Seconds between two lines of progress."""
     augment: bool = False
@@ -99,7 +115,14 @@ class TrainConfig:
     patience: int = 0
     """Stop after so many validations without a better mean AUC; 0 for never."""
     max_failures: int = 2
-    """How often a run is taken up again from its last checkpoint after a worker died."""
+    """How often a run is taken up again from its last checkpoint after a worker died; -1 for without end."""
+    max_preemptions: int = -1
+    """How often after a node was taken away by notice, which is not the run's fault; -1 for without end."""
+    start_timeout_s: float = 300.0
+    """How long workers may take to start, three times over: a cluster that grows needs minutes for a node.
+    RAY_TRAIN_WORKER_GROUP_START_TIMEOUT_S wins over it."""
+    storage_patience_s: float = 600.0
+    """How long storage may refuse a checkpoint before the run ends; outages of minutes are common, longer ones not."""
     seed: int = 0
     """Seed of initialisation, of the order of studies and of augmentation."""
     run_name: str | None = None
@@ -115,27 +138,33 @@ class TrainConfig:
     """Bootstrap resamples of the evaluation's intervals."""
 
     def __post_init__(self) -> None:
-        for name in ("store", "out"):
-            if getattr(self, name) is not None:
+        for name in ("store", "features", "out", "deepspeed"):
+            if self._names_a_place(name):
                 object.__setattr__(self, name, place(getattr(self, name)))
-        if self.features not in FEATURES:
-            object.__setattr__(self, "features", place(self.features))
         self._check_features()
+        self._check_numbers()
         if self.mlflow is not None and "@" in self.mlflow:
             raise ConfigError(
                 "the MLflow address holds a user or password, which config.yaml and the server would show: "
                 "put them in MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD"
             )
-        for name in ("epochs", "batch_size", "accumulation", "workers", "checkpoint_every_epochs"):
+
+    def _names_a_place(self, name: str) -> bool:
+        value = getattr(self, name)
+        words = {"features": FEATURES, "deepspeed": ("auto", *STAGES)}.get(name, ())
+        return value is not None and value not in words and not value.startswith("{")
+
+    def _check_numbers(self) -> None:
+        for name in ("epochs", "batch_size", "accumulation", "checkpoint_every_epochs"):
             if getattr(self, name) < 1:
                 raise ConfigError(f"{name} is {getattr(self, name)}: it must be at least 1")
-        for name in ("learning_rate", "clip_norm", "temperature", "memory_mib"):
+        most = self.span[1]
+        for name in (*POSITIVE, "learning_rate", "clip_norm", "temperature", "memory_mib"):
             if getattr(self, name) is not None and getattr(self, name) <= 0:
                 raise ConfigError(f"{name} is {getattr(self, name)}: it must be above 0")
-        if self.batch_size < self.workers * self.accumulation:
+        if self.batch_size < most * self.accumulation:
             raise ConfigError(
-                f"batch_size is {self.batch_size}: "
-                f"each of {self.workers} workers x {self.accumulation} parts needs a study"
+                f"batch_size is {self.batch_size}: each of {most} workers x {self.accumulation} parts needs a study"
             )
 
     def _check_features(self) -> None:
@@ -151,6 +180,18 @@ class TrainConfig:
                 "augmented volumes differ in every step, so that features cannot be computed once: "
                 "use --features live, or leave out --augment"
             )
+
+    @property
+    def span(self) -> tuple[int, int]:
+        """The least and the most workers; equal where the run is not elastic.
+
+        Raises:
+            ConfigError: ``workers`` is neither a number nor two of them.
+        """
+        ends = re.fullmatch(r"(\d+)(?:-(\d+))?", str(self.workers))
+        if not ends or not 1 <= int(ends[1]) <= int(ends[2] or ends[1]):
+            raise ConfigError(f"workers is {self.workers}: give a number of at least 1, or two such as 1-4")
+        return int(ends[1]), int(ends[2] or ends[1])
 
     @property
     def cached(self) -> bool:

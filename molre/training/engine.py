@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import logging
+import warnings
 from collections.abc import Iterable
-from typing import Any
 
 import deepspeed
 import torch
 from deepspeed.utils import (
+    logger,
     safe_get_full_fp32_param,
     safe_get_full_optimizer_state,
     safe_set_full_fp32_param,
@@ -18,27 +20,11 @@ from torch import Tensor
 
 from molre.training.checkpoint import MOMENTS
 from molre.training.config import TrainConfig
+from molre.training.deepspeed_settings import settings
 from molre.training.examples import Batch
 from molre.training.loss import focal_sum
 from molre.training.trainee import Trainee
-
-
-def settings(config: TrainConfig, world: int, bf16: bool) -> dict[str, Any]:
-    """DeepSpeed's configuration.
-
-    The optimiser is torch's own AdamW: DeepSpeed's CPU Adam needs a compiled kernel, hence the two switches that let
-    ZeRO take another (stack notes of DeepSpeed 0.19: ``zero_allow_untested_optimizer``).
-    """
-    return {
-        "train_micro_batch_size_per_gpu": max(1, config.batch_size // (world * config.accumulation)),
-        "gradient_accumulation_steps": config.accumulation,
-        "gradient_clipping": config.clip_norm,
-        "zero_optimization": {"stage": config.zero},
-        "zero_allow_untested_optimizer": True,
-        "zero_force_ds_cpu_optimizer": False,
-        "bf16": {"enabled": bf16},
-        "steps_per_print": 2**31,
-    }
+from molre.training.zero import Load, Plan
 
 
 class Engine:
@@ -49,23 +35,28 @@ class Engine:
         config: of the run.
         world: number of workers.
         device: of this worker.
+        plan: the stage of ZeRO and what goes with it.
+        load: what the plan was made for.
     """
 
-    def __init__(self, trainee: Trainee, config: TrainConfig, world: int, device: torch.device) -> None:
-        bf16 = config.precision == "bf16" or (config.precision == "auto" and device.type == "cuda")
-        self.trainee, self.config, self.world, self.device = trainee, config, world, device
-        self.dtype = torch.bfloat16 if bf16 else torch.float32
+    def __init__(
+        self, trainee: Trainee, config: TrainConfig, world: int, device: torch.device, plan: Plan, load: Load
+    ) -> None:
+        self.trainee, self.config, self.world, self.device, self.plan = trainee, config, world, device, plan
+        self.dtype = torch.bfloat16 if load.element == 2 else torch.float32
+        self.settings = settings(config, plan, load, world)
         parameters = list(trainee.trained.values())
-        optimizer = torch.optim.AdamW(parameters, lr=config.peak_rate, weight_decay=config.weight_decay)
-        _compile_nothing()
+        # Stage 0 in bf16 takes a step of its own while it is made: at rate 0 it changes nothing, and is forgotten.
+        optimizer = torch.optim.AdamW(parameters, lr=0.0, weight_decay=config.weight_decay)
+        _keep_quiet()
         self.engine, self.optimizer, _, _ = deepspeed.initialize(
             model=trainee,
             optimizer=optimizer,
             model_parameters=parameters,
-            config=settings(config, world, bf16),
+            config=self.settings,
             dist_init_required=False,
         )
-        self._sharded = bf16 or config.zero > 0
+        self._inner.state.clear()
 
     def logits(self, batch: Batch) -> Float[Tensor, "batch findings"]:
         """Logits in float32, through DeepSpeed's hooks."""
@@ -109,45 +100,72 @@ class Engine:
 
     def load(self, parameters: dict[str, Tensor], moments: dict[str, dict[str, Tensor]], taken: int) -> None:
         """Take up a state after ``taken`` steps, on every worker."""
+        self._begin(taken)
         for name, parameter in self.trainee.trained.items():
-            self._set(parameter, parameters[name], moments[name], taken)
+            self._set(parameter, parameters[name], moments[name])
 
-    def _value(self, parameter: torch.nn.Parameter) -> Tensor:
-        value = safe_get_full_fp32_param(parameter) if self._sharded else parameter
-        return value.detach().float().cpu().clone()
-
-    def _moment(self, parameter: torch.nn.Parameter, key: str) -> Tensor:
-        if self._sharded:
-            value = safe_get_full_optimizer_state(parameter, key)
-        else:
-            value = self.optimizer.state[parameter].get(key)
-        return torch.zeros(parameter.shape) if value is None else value.detach().float().cpu().clone()
-
-    def _set(self, parameter: torch.nn.Parameter, value: Tensor, moments: dict[str, Tensor], taken: int) -> None:
-        if self._sharded:
-            safe_set_full_fp32_param(parameter, value.to(self.device))
-            for key in MOMENTS:
-                safe_set_full_optimizer_state(parameter, moments[key].to(self.device), key)
-            for state in self._inner().state.values():
-                if "step" in state:
-                    state["step"] = torch.tensor(float(taken))
-            return
-        with torch.no_grad():
-            parameter.copy_(value)
-        self.optimizer.state[parameter] = {
-            "step": torch.tensor(float(taken)),
-            **{key: moments[key].to(parameter.device) for key in MOMENTS},
-        }
-
+    @property
     def _inner(self) -> torch.optim.Optimizer:
         """The torch optimiser inside ZeRO's."""
         return getattr(self.optimizer, "optimizer", self.optimizer)
 
+    def _stepped(self) -> dict[torch.nn.Parameter, torch.nn.Parameter]:
+        """In stage 0, what the optimiser steps of each parameter: itself, or its copy in 32-bit floats."""
+        groups = zip(
+            getattr(self.optimizer, "fp16_groups", [list(self.trainee.trained.values())]),
+            [group["params"] for group in self._inner.param_groups],
+            strict=True,
+        )
+        return {own: stepped for owns, all_stepped in groups for own, stepped in zip(owns, all_stepped, strict=True)}
 
-def _compile_nothing() -> None:
-    """Keep DeepSpeed from compiling shared-memory kernels for inference, which training does not use.
+    def _value(self, parameter: torch.nn.Parameter) -> Tensor:
+        value = safe_get_full_fp32_param(parameter) if self.plan.stage else self._stepped()[parameter]
+        return value.detach().float().cpu().clone()
 
-    It does so on CPUs, behind a lock that a killed worker leaves behind for every later run to wait for
-    (``deepspeed.comm.torch.build_shm_op`` of DeepSpeed 0.19).
+    def _moment(self, parameter: torch.nn.Parameter, key: str) -> Tensor:
+        if not self._inner.state:  # no step was taken yet
+            return torch.zeros(self.trainee.shapes[parameter])
+        if self.plan.stage:
+            value = safe_get_full_optimizer_state(parameter, key)
+        else:
+            value = self._inner.state[self._stepped()[parameter]][key]
+        return value.detach().float().cpu().clone()
+
+    def _begin(self, taken: int) -> None:
+        """Make the state that the first step would have made, for it to be filled."""
+        for group in self._inner.param_groups:
+            for stepped in group["params"]:
+                self._inner.state[stepped] = {
+                    "step": torch.tensor(float(taken)),
+                    **{key: torch.zeros_like(stepped, requires_grad=False) for key in MOMENTS},
+                }
+        link = getattr(self.optimizer, "_lazy_init_hp_params_optimizer_state", None)  # of stages 1 and 2
+        if link is not None:
+            link()
+
+    @torch.no_grad()
+    def _set(self, parameter: torch.nn.Parameter, value: Tensor, moments: dict[str, Tensor]) -> None:
+        if not self.plan.stage:
+            stepped = self._stepped()[parameter]
+            stepped.copy_(value)
+            for key in MOMENTS:
+                self._inner.state[stepped][key].copy_(moments[key])
+        else:
+            safe_set_full_fp32_param(parameter, value.to(self.device))
+            for key in MOMENTS:
+                safe_set_full_optimizer_state(parameter, moments[key].to(self.device), key)
+        # Setting what is stepped leaves what is computed with as it was.
+        with deepspeed.zero.GatheredParameters([parameter], modifier_rank=0, enabled=self.plan.stage == 3):
+            parameter.copy_(value)
+
+
+def _keep_quiet() -> None:
+    """Let DeepSpeed tell errors only, and compile nothing.
+
+    On CPUs it would compile shared-memory kernels for inference, behind a lock that a killed worker leaves behind for
+    every later run to wait for (``deepspeed.comm.torch.build_shm_op``); looking for kernels alone starts compilers.
     """
+    logger.setLevel(logging.ERROR)
     vars(deepspeed.ops).setdefault("__compatible_ops__", {})
+    # torch renamed what DeepSpeed calls.
+    warnings.filterwarnings("ignore", message=".*torch.distributed.(all_gather_into|reduce_scatter)_tensor.*deprecated")

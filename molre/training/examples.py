@@ -40,11 +40,11 @@ class Part:
 
     Attributes:
         rows: of the store.
-        counts: False where they only stand in for nothing: their labels then are all unknown.
+        counts: how many of them count; those after only stand in for nothing, and all their labels are unknown.
     """
 
     rows: Int64[np.ndarray, " _"]
-    counts: bool
+    counts: int
 
 
 class Examples:
@@ -94,7 +94,8 @@ class Examples:
 
     def _labels(self, part: Part) -> Int8[Tensor, "batch findings"]:
         labels = torch.from_numpy(self.labels[part.rows]).to(self.device)
-        return labels if part.counts else torch.full_like(labels, -1)
+        labels[part.counts :] = -1
+        return labels
 
 
 def _pinned(shape: Shape) -> Int16[np.ndarray, "n z y x"]:

@@ -7,10 +7,10 @@ import dataclasses
 import hashlib
 import itertools
 import logging
-import tempfile
+import socket
+import time
 from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -19,11 +19,12 @@ import torch
 from jaxtyping import Float32, Int64
 from ray.train import CheckpointUploadMode
 from ray.train.torch import get_device
+from ray.train.v2._internal.constants import VALIDATE_STORAGE_MARKER_FILENAME
 from ray.train.v2._internal.execution import context
 
 from molre.adapters import GateMeter
 from molre.embedding import Features
-from molre.errors import TrainingError
+from molre.errors import ConfigError, TrainingError
 from molre.location import Location
 from molre.store import Store
 from molre.training import checkpoint as checkpoints
@@ -33,9 +34,10 @@ from molre.training.config import TrainConfig
 from molre.training.engine import Engine
 from molre.training.examples import Batch, Examples, Part
 from molre.training.loss import class_weights
+from molre.training.planning import agreed, part_rows, write_plan
 from molre.training.sampler import Sampler, rarity, share
 from molre.training.schedule import learning_rate
-from molre.training.storage import Uploader
+from molre.training.storage import Uploader, patiently
 from molre.training.trainee import Trainee, make
 from molre.training.validation import CHECKPOINTS, SCORE, mean_area, merged
 from molre.training.watch import Pace, Step, Validation, Watcher
@@ -53,13 +55,34 @@ def train_worker(settings: dict[str, Any]) -> str | None:
     """
     context.logger.setLevel(logging.WARNING)  # it would tell every report at length
     config = TrainConfig(**settings)
+    _find_run(config)
     store = Store.open(config.store or "")
     features = Features.open(config.features) if config.cached else None
     try:
         Worker(config, Examples(store, features, get_device())).run()
-    except Hopeless as fault:
+    except (Hopeless, ConfigError) as fault:
         return str(fault)
     return None
+
+
+def _find_run(config: TrainConfig) -> None:
+    """See to it that this machine writes where the driver reads.
+
+    Raises:
+        TrainingError: it does not.
+    """
+    marker = Location.of(config.out) / CHECKPOINTS / VALIDATE_STORAGE_MARKER_FILENAME
+    if not patiently(marker.exists, "look for the run", config.storage_patience_s):
+        raise TrainingError(
+            f"{config.out} is another folder on {socket.gethostname()}: choose an --out that all machines share"
+        )
+
+
+DIVERGED = (
+    "the checkpoint before it is kept; lower --learning-rate with another --out, or look for damaged voxels with "
+    "python -m molre.store STORE"
+)
+"""What is told of a loss or weight that is not a number."""
 
 
 class Hopeless(TrainingError):
@@ -87,11 +110,18 @@ class Worker:
         adapted = make(config, examples.store.grid, cached=cached)
         self.shown, self.meter = adapted.classifier.shown, GateMeter(adapted.classifier)
         self.trainee = Trainee(adapted, cached)
-        self.engine = Engine(self.trainee, config, self.world, self.device)
+        here = ray.train.get_context().get_local_world_size()
+        plan, load = agreed(config, self.trainee, examples.store.grid, self.device, self.world, here)
+        self.engine = Engine(self.trainee, config, self.world, self.device, plan, load)
+        if self.rank == 0:
+            print(plan.told, flush=True)
+            write_plan(config.out, plan, self.engine.settings)
         self.progress, self.losses, self.validations = Progress(), np.zeros(0, np.float32), list[dict[str, Any]]()
         self._recent: list[torch.Tensor] = []
-        self._upload = Uploader(ray.train.get_context().get_storage())
+        self.folder = Location.of(config.out) / CHECKPOINTS
+        self._uploader = Uploader(self.folder, config.storage_patience_s)
         self._warned = False
+        self._step_s, self._flushed, self._check_at = 1.0, time.monotonic(), 0
         self._pace = Pace(config.tell_every_s)
         self._training = Pace(config.tell_every_s)  # since the last validation
         self._restore()
@@ -106,14 +136,18 @@ class Worker:
         """Train to the last epoch or the early stop, validating and reporting on the way."""
         self._restart_paces()
         try:
+            if self._validates and self.progress.taken and not self._validated:  # the settings were others before
+                self._validate()
             while self.progress.epoch < self.config.epochs and not self.progress.stopped:
                 self._epoch()
-                done = self.progress.epoch
-                if done % self.config.checkpoint_every_epochs == 0 or done == self.config.epochs:
+                if self._validates:
                     self._validate()
         finally:
+            self._uploader.finish()
             for watcher in self.watchers:
                 watcher.close()
+        if self._uploader.trouble:
+            raise Hopeless(self._uploader.trouble)
 
     def _epoch(self) -> None:
         self.trainee.train()
@@ -125,7 +159,17 @@ class Worker:
                 self._step(rows, batches, at.epoch, step)
                 self._after_step(rows, step)
         self._flush()
-        self.progress = replace(self.progress, epoch=at.epoch + 1, step=0)
+
+    @property
+    def _validates(self) -> bool:
+        """Whether the run is at the end of an epoch that is validated."""
+        done = self.progress.epoch
+        due = done % self.config.checkpoint_every_epochs == 0 or done == self.config.epochs
+        return self.progress.step == 0 and due
+
+    @property
+    def _validated(self) -> bool:
+        return bool(self.validations) and self.validations[-1]["taken"] == self.progress.taken
 
     def _step(self, rows: Int64[np.ndarray, "batch"], batches: Iterator[Batch], epoch: int, step: int) -> None:
         # Dropout is drawn afresh each step from a seed, so that a resumed run draws what an uninterrupted one would.
@@ -149,61 +193,76 @@ class Worker:
 
     def _after_step(self, rows: Int64[np.ndarray, "batch"], step: int) -> None:
         order = hashlib.sha256(self.progress.order.encode() + rows.astype("<i8").tobytes()).hexdigest()
+        last = step + 1 == self.sampler.steps
         self.progress = replace(
             self.progress,
-            step=step + 1,
+            epoch=self.progress.epoch + last,
+            step=0 if last else step + 1,
             taken=self.progress.taken + 1,
             seen=self.progress.seen + len(rows),
             order=order,
         )
         for pace in (self._pace, self._training):
             pace.add(len(rows))
-        within = step + 1 < self.sampler.steps
-        if within and self._every(self.config.checkpoint_every_steps):
+        if self._validates:  # which leaves a checkpoint of its own
+            return
+        if self._every(self.config.checkpoint_every_steps):
+            self._save()
+        elif self.progress.taken >= self._check_at:
             self._flush()
-            self._report({SCORE: -1.0, "epoch": self.progress.epoch + (step + 1) / self.sampler.steps})
-        elif self._every(self.config.check_every_steps):
-            self._flush()
-            if within:
-                self._heed_preemption(step)
+            self._heed_preemption()
+            self._check_at = self.progress.taken + max(1, int(self.config.check_every_s / self._step_s))
 
     def _every(self, steps: int) -> bool:
         return bool(steps) and self.progress.taken % steps == 0
 
-    def _heed_preemption(self, step: int) -> None:
+    def _heed_preemption(self) -> None:
         """Leave a checkpoint, once, when a node of this run is about to be taken away."""
-        if self.world > 1 and ray.train.get_preemption_info() is not None and not self._warned:
+        if not self._warned and ray.train.get_preemption_info() is not None:
             self._warned = True
-            self._report({SCORE: -1.0, "epoch": self.progress.epoch + (step + 1) / self.sampler.steps})
+            if self.rank == 0:
+                print("note: a node of this run is about to be taken away; leaving a checkpoint", flush=True)
+            self._save()
 
     def _parts(self, rows: Int64[np.ndarray, "batch"]) -> list[Part]:
         """What this worker reads of a step: its share, in as many parts as gradients are accumulated over.
 
         A part must not be empty, since every worker takes part in every step: an empty one borrows a study of the
-        batch, which then counts for nothing.
+        batch, which then counts for nothing. In ZeRO's third stage all parts of a step are filled up to the same
+        number of studies, since workers gather parameters together, chunk by chunk of the backbone.
         """
         parts = np.array_split(share(rows, self.rank, self.world), self.config.accumulation)
-        return [Part(rows=part, counts=True) if len(part) else Part(rows=rows[:1], counts=False) for part in parts]
+        size = part_rows(len(rows), self.world, self.config.accumulation) if self.engine.plan.stage == 3 else 1
+        missing = [max(0, size - len(part)) for part in parts]
+        return [
+            Part(rows=np.concatenate([part, rows[:1].repeat(more)]), counts=len(part))
+            for part, more in zip(parts, missing, strict=True)
+        ]
 
     def _flush(self) -> None:
         """Gather the losses of the steps since the last time, and tell them where it is time.
 
         Raises:
-            Hopeless: a loss is not a number.
+            Hopeless: a loss is not a number, or checkpoints cannot be kept.
         """
         if not self._recent:
             return
-        recent = torch.stack(self._recent).float()
-        self._recent = []
+        # Beside the losses, what all workers have to agree on: whether rank 0 can still keep checkpoints, so that all
+        # end at the same step, and how long a step takes, so that all check at the same step.
+        now = time.monotonic()
+        passed_s = (now - self._flushed) / len(self._recent)
+        agreed = torch.tensor([float(bool(self._uploader.trouble)), passed_s / self.world], device=self.device)
+        recent = torch.cat([torch.stack(self._recent).float(), agreed])
+        self._recent, self._flushed = [], now
         if self.world > 1:
             torch.distributed.all_reduce(recent)
-        losses = recent.cpu().numpy().astype(np.float32)
+        losses, (trouble, step_s) = recent[:-2].cpu().numpy(), recent[-2:].tolist()
+        self._step_s = max(1e-6, step_s)
         if not np.isfinite(losses).all():
             first = len(self.losses) + int(np.argmin(np.isfinite(losses))) + 1
-            raise Hopeless(
-                f"the loss was not a number at step {first:,} of {self.total:,}: the checkpoint before it is kept; "
-                "lower --learning-rate, or look for damaged voxels with python -m molre.store STORE"
-            )
+            raise Hopeless(f"the loss was not a number at step {first:,} of {self.total:,}: {DIVERGED}")
+        if trouble:
+            raise Hopeless(self._uploader.trouble)
         self.losses = np.concatenate([self.losses, losses])
         if self._pace.due:
             self._tell(float(losses.mean()))
@@ -230,6 +289,7 @@ class Worker:
         """Count from now, so that start-up and validation do not look like slow training."""
         self._pace.restart()
         self._training.restart()
+        self._flushed = time.monotonic()
 
     def _validate(self) -> None:
         rows = self.examples.store.indices("val")
@@ -237,7 +297,7 @@ class Worker:
         # The routers are metered here and not in the steps: it costs training nothing, and all gates are of one moment.
         self.meter.reset()
         with self.meter:
-            scored_part = self._predict(share(rows, self.rank, self.world))
+            scored_part = self._predict(share(rows, self.rank, self.world), -(-len(rows) // self.world))
         part = scored_part, self.meter.read()
         gathered: list[Any] = [None] * self.world
         if self.world > 1:
@@ -264,6 +324,7 @@ class Worker:
         self.validations.append(dataclasses.asdict(told))
         for watcher in self.watchers:
             watcher.validation(told)
+        self._save(logits)
         metrics = {
             SCORE: self.progress.score,
             "mean_auc": area,
@@ -271,7 +332,8 @@ class Worker:
             "epoch": float(self.progress.epoch),
             "studies_per_second": rate,
         }
-        self._report(metrics, logits)
+        # Asynchronous, since the controller takes one report a poll; what it is told of needs no upload.
+        ray.train.report(metrics, checkpoint_upload_mode=CheckpointUploadMode.ASYNC)
         self._restart_paces()
 
     def _advance(self, area: float | None) -> None:
@@ -288,54 +350,68 @@ class Worker:
         )
 
     @torch.no_grad()
-    def _predict(self, rows: Int64[np.ndarray, "part"]) -> Float32[np.ndarray, "part findings"]:
+    def _predict(self, rows: Int64[np.ndarray, "part"], most: int) -> Float32[np.ndarray, "part findings"]:
+        """Logits of this worker's rows; ``most`` is what any worker has, since all do the same number of passes."""
         self.trainee.eval()
         size = max(1, self.config.batch_size // self.world)
-        parts = [Part(rows=rows[start : start + size], counts=True) for start in range(0, len(rows), size)]
+        padded = np.concatenate([rows, self.rows[:1].repeat(most - len(rows))])
+        parts = [Part(rows=padded[at : at + size], counts=size) for at in range(0, most, size)]
         with contextlib.closing(self.examples.batches(parts)) as batches:
             outputs = [self.engine.logits(batch).cpu().numpy() for batch in batches]
-        return np.concatenate(outputs) if outputs else np.zeros((0, self.examples.labels.shape[1]), np.float32)
+        findings = self.examples.labels.shape[1]
+        return np.concatenate([np.zeros((0, findings), np.float32), *outputs])[: len(rows)]
 
-    def _report(self, metrics: dict[str, Any], logits: Float32[np.ndarray, "rows findings"] | None = None) -> None:
-        """Tell Ray Train, with a checkpoint that is uploaded while training goes on."""
+    def _save(self, logits: Float32[np.ndarray, "rows findings"] | None = None) -> None:
+        """Leave a checkpoint, which is uploaded while training goes on.
+
+        Raises:
+            Hopeless: what is trained is not finite; such a checkpoint would be taken up again and again.
+        """
+        self._flush()
         parameters, moments = self.engine.state()
-        if self.rank != 0:
-            ray.train.report(metrics, checkpoint=None)
-            return
-        folder = Path(tempfile.mkdtemp(prefix="molre-checkpoint-"))
-        state = Checkpoint(
-            progress=self.progress,
-            parameters=parameters,
-            moments=moments,
-            losses=self.losses,
-            validations=self.validations,
-            logits=logits,
-        )
-        checkpoints.write(folder, state)
-        ray.train.report(
-            metrics,
-            checkpoint=ray.train.Checkpoint.from_directory(folder),
-            checkpoint_dir_name=checkpoints.folder_name(self.progress.taken),
-            checkpoint_upload_mode=CheckpointUploadMode.ASYNC,
-            checkpoint_upload_fn=self._upload,
-        )
+        if not all(bool(value.isfinite().all()) for value in parameters.values()):
+            raise Hopeless(
+                f"a weight was not a number after step {self.progress.taken:,} of {self.total:,}: {DIVERGED}"
+            )
+        if self.rank == 0:
+            self._uploader.put(
+                Checkpoint(
+                    progress=self.progress,
+                    parameters=parameters,
+                    moments=moments,
+                    losses=self.losses,
+                    validations=list(self.validations),
+                    logits=logits,
+                )
+            )
 
     def _restore(self) -> None:
         """Take up the furthest whole checkpoint, the same on every worker."""
         chosen: list[str | None] = [None]
-        run = Location.of(self.config.out) / CHECKPOINTS
+        patience_s = self.config.storage_patience_s
         if self.rank == 0:
-            found, damaged = checkpoints.newest(run)
-            for sentence in damaged:
-                print(f"note: {sentence}; going on from the one before it", flush=True)
-            chosen = [found.place.uri if found else None]
+            chosen = [patiently(self._choose, "read the checkpoints", patience_s)]
         if self.world > 1:
             torch.distributed.broadcast_object_list(chosen, src=0)
         if chosen[0] is None:
             return
-        saved = checkpoints.read(Location.of(chosen[0]))
+        place = Location.of(chosen[0])
+        saved = patiently(lambda: checkpoints.read(place), "read a checkpoint", patience_s)
         self.engine.load(saved.parameters, saved.moments, saved.progress.taken)
         self.progress, self.losses, self.validations = saved.progress, saved.losses, saved.validations
+        if self.rank == 0 and 0 < self.progress.taken < self.total:
+            print(f"going on from step {self.progress.taken:,} of {self.total:,}", flush=True)
+
+    def _choose(self) -> str | None:
+        """Where the checkpoint to go on from is; damaged ones and what killed runs left are removed."""
+        found, damaged = checkpoints.newest(self.folder)
+        for name, sentence in damaged.items():
+            before = "going on from the one before it" if found else "beginning from the start"
+            print(f"note: {sentence}; {before}", flush=True)
+            (self.folder / name).delete()
+        for name in checkpoints.sweep(self.folder):
+            print(f"note: the checkpoint {name} is incomplete, as a killed run leaves one; removed", flush=True)
+        return found.place.uri if found else None
 
 
 def _seed(*parts: int) -> int:

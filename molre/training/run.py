@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import json
+import os
 import tempfile
 import time
 from pathlib import Path
@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import ray
 import torch
-from ray.train import CheckpointConfig, FailureConfig, LoggingConfig, RunConfig, ScalingConfig
+from ray.train import FailureConfig, LoggingConfig, RunConfig, ScalingConfig
 from ray.train.torch import TorchConfig, TorchTrainer
 
 from molre.adapters import Adapted
@@ -28,13 +28,16 @@ from molre.store import Store
 from molre.training import checkpoint as checkpoints
 from molre.training.config import TrainConfig
 from molre.training.curves import History, png
+from molre.training.deepspeed_settings import resolved
 from molre.training.lines import LIVE_EVERY_S, live, on_terminal
 from molre.training.loop import train_worker
+from molre.training.planning import read_plan
 from molre.training.schedule import learning_rate
+from molre.training.storage import at_once, patiently
 from molre.training.tracking import tracked
 from molre.training.trainee import load_trained, make
 from molre.training.unforeseen import Noted, unforeseen
-from molre.training.validation import CHECKPOINTS, SCORE
+from molre.training.validation import CHECKPOINTS
 
 RUN = "run.json"
 """What the run in a folder is of; a second run goes on only with the same."""
@@ -42,26 +45,42 @@ RUN = "run.json"
 CURVES = "curves.png"
 """The picture of the run, in OUT."""
 
-KEPT = 3
-"""Checkpoints that stay: the last one, the best one, and one more to go back to where the last is damaged."""
+STARTS_AGAIN = 2
+"""How often Ray Train tries again where workers did not start; without end unless it is told."""
 
-CONTROLLER_RESTARTS = 2
-"""Ray Train restarts a dead controller without end unless it is told; twice outlasts a lost node."""
+PREEMPTION_GRACE_S = 20.0
+"""How long the workers that stay may finish an upload after a node was taken away."""
+
+LOST_NODE_S = 60.0
+"""How long an elastic run waits for workers to start before it counts the nodes again."""
+
+RAY_TRAIN = {"RAY_TRAIN_HEALTH_CHECK_INTERVAL_S": "0.5"}
+"""Ray Train's settings where the user has none: a dead worker is seen, and a report taken, within half a second."""
 
 FREE = (
     "out",
     "epochs",
     "workers",
+    "resize_every_s",
     "max_failures",
+    "max_preemptions",
+    "start_timeout_s",
+    "storage_patience_s",
+    "check_every_s",
+    "tell_every_s",
     "evaluate",
     "bootstrap",
     "features",
     "memory_mib",
     "checkpoint_every_epochs",
-    "tell_every_s",
+    "checkpoint_every_steps",
     "run_name",
     "mlflow",
     "experiment",
+    "accumulation",
+    "deepspeed",
+    "nvme",
+    "recompute",
 )
 """Settings that may differ when a run is taken up again."""
 
@@ -77,6 +96,7 @@ def train(config: TrainConfig) -> dict[str, Any]:
     """
     if config.store is None:
         raise ConfigError("training needs a store: make one with jobs/ingest.py")
+    resolved(config)  # a wrong file of the user's is found before features are computed
     store = Store.open(config.store)
     adapted = make(config, store.grid, cached=config.cached)
     if not config.cached:  # embedding says it too
@@ -87,13 +107,22 @@ def train(config: TrainConfig) -> dict[str, Any]:
     with tracked(config) as record:
         features = _features(config, store)
         fit(dataclasses.replace(config, features=features.uri) if features else config)
-        best = _best(config)
+        best = patiently(lambda: _best(config), "read the checkpoints", config.storage_patience_s)
         files = {name: (Location.of(config.out) / name).uri for name in (CURVES, "bundle")}
         with tempfile.TemporaryDirectory() as folder:
             bundle = _bundle(config, store, best, _thresholds(store, best), Path(folder) / "bundle")
-            Location.of(files["bundle"]).upload(bundle)
-        history = _history(config, store, describe(adapted), best)
-        Location.of(files[CURVES]).write_bytes(png(history))
+            patiently(
+                lambda: Location.of(files["bundle"]).upload(bundle),
+                f"write {files['bundle']}",
+                config.storage_patience_s,
+            )
+        history = patiently(
+            lambda: _history(config, store, describe(adapted), best), "read the checkpoints", config.storage_patience_s
+        )
+        curves = png(history)
+        patiently(
+            lambda: Location.of(files[CURVES]).write_bytes(curves), f"write {files[CURVES]}", config.storage_patience_s
+        )
         last = best.validations[-1]
         told = {
             "metrics": {
@@ -101,6 +130,7 @@ def train(config: TrainConfig) -> dict[str, Any]:
                 "train": {"loss": last["loss"], "steps": best.progress.taken, "studies_seen": best.progress.seen},
             },
             "adapter": adapter_facts(adapted),
+            "deepspeed": read_plan(config.out),
             "studies_per_second": last["studies_per_second"],
             "studies_seen": history.validations[-1]["seen"],
             "epochs": history.validations[-1]["epoch"],
@@ -122,22 +152,28 @@ def fit(config: TrainConfig, callbacks: list[Any] | None = None) -> Any:
     Raises:
         MolreError: what a worker met, where it is something a user can act on.
     """
-    gpus = offer().gpus > 0
-    trainer = TorchTrainer(
-        train_worker,  # type: ignore[arg-type]  # Train V2 hands on what rank 0 returns
-        train_loop_config=dataclasses.asdict(_told_often(config)),
-        torch_config=TorchConfig(backend=None if gpus else "gloo"),
-        scaling_config=ScalingConfig(num_workers=config.workers, use_gpu=gpus),
-        run_config=RunConfig(  # type: ignore[call-arg]
-            name=CHECKPOINTS,
-            storage_path=config.out,
-            callbacks=[Noted(), *(callbacks or [])],  # type: ignore[list-item]  # of Train V2
-            logging_config=LoggingConfig(log_level="CRITICAL"),
-            failure_config=FailureConfig(  # type: ignore[call-arg]
-                max_failures=config.max_failures, controller_failure_limit=CONTROLLER_RESTARTS
+    available = offer()
+    least, most = config.span
+    if available.workers < least:
+        print(f"note: the cluster offers {available.workers} of {least} workers; waiting for more", flush=True)
+    # Workers of an elastic run start when there is room: what they still wait for is a node that has just been lost.
+    start_timeout_s = config.start_timeout_s if least == most else min(config.start_timeout_s, LOST_NODE_S)
+    for name, value in {**RAY_TRAIN, "RAY_TRAIN_WORKER_GROUP_START_TIMEOUT_S": str(start_timeout_s)}.items():
+        os.environ.setdefault(name, value)
+    gpus = available.gpus > 0
+    trainer = at_once(
+        lambda: TorchTrainer(
+            train_worker,  # type: ignore[arg-type]  # Train V2 hands on what rank 0 returns
+            train_loop_config={**dataclasses.asdict(_told_often(config)), "deepspeed": resolved(config)},
+            torch_config=TorchConfig(backend=None if gpus else "gloo"),
+            scaling_config=ScalingConfig(  # type: ignore[call-arg]
+                num_workers=least if least == most else (least, most),  # type: ignore[arg-type]
+                use_gpu=gpus,
+                elastic_resize_monitor_interval_s=config.resize_every_s,
             ),
-            checkpoint_config=CheckpointConfig(num_to_keep=KEPT, checkpoint_score_attribute=SCORE),
+            run_config=_run_config(config, callbacks),
         ),
+        f"write to {config.out}",
     )
     try:
         with live():
@@ -148,6 +184,21 @@ def fit(config: TrainConfig, callbacks: list[Any] | None = None) -> Any:
     if hopeless is not None:
         raise TrainingError(hopeless)
     return result
+
+
+def _run_config(config: TrainConfig, callbacks: list[Any] | None) -> RunConfig:
+    return RunConfig(  # type: ignore[call-arg]
+        name=CHECKPOINTS,
+        storage_path=config.out,
+        callbacks=[Noted(), *(callbacks or [])],  # type: ignore[list-item]  # of Train V2
+        logging_config=LoggingConfig(log_level="CRITICAL"),
+        failure_config=FailureConfig(  # type: ignore[call-arg]
+            max_failures=config.max_failures,
+            max_preemption_failures=config.max_preemptions,
+            preemption_grace_s=PREEMPTION_GRACE_S,
+            controller_failure_limit=STARTS_AGAIN,
+        ),
+    )
 
 
 def _told_often(config: TrainConfig) -> TrainConfig:
@@ -194,16 +245,16 @@ def _split_counts(store: Store) -> str:
 def _claim(config: TrainConfig) -> None:
     """Refuse to go on with the run of another configuration."""
     where = Location.of(config.out) / RUN
+    saved = at_once(lambda: json.loads(where.read_bytes()) if where.exists() else None, f"read {where}")
     wanted = {key: value for key, value in dataclasses.asdict(config).items() if key not in FREE}
-    if where.exists():
-        saved = json.loads(where.read_bytes())
+    if saved is not None:
         for key in wanted:
             if saved.get(key) != wanted[key]:
                 raise ConfigError(
                     f"{config.out} holds a run with {key} {saved.get(key)!r}, not {wanted[key]!r}: choose another --out"
                 )
         return
-    where.write_bytes(json.dumps(wanted, indent=2).encode())
+    at_once(lambda: where.write_bytes(json.dumps(wanted, indent=2).encode()), f"write to {config.out}")
 
 
 def _features(config: TrainConfig, store: Store) -> Features | None:
@@ -227,10 +278,13 @@ def _best(config: TrainConfig) -> checkpoints.Checkpoint:
     Raises:
         TrainingError: no validated checkpoint is whole.
     """
-    found = [one for one in checkpoints.whole(Location.of(config.out) / CHECKPOINTS) if one.validated]
-    for one in sorted(found, key=lambda each: (each.progress.score, each.progress.taken), reverse=True):
-        with contextlib.suppress(checkpoints.DamagedCheckpoint):
+    run = Location.of(config.out) / CHECKPOINTS
+    checkpoints.sweep(run)  # every upload has ended
+    for one in checkpoints.best(run):
+        try:
             return checkpoints.read(one.place)
+        except checkpoints.DamagedCheckpoint as fault:
+            print(f"note: {fault}; taking the next best", flush=True)
     raise TrainingError(f"the run in {config.out} left no whole checkpoint: choose another --out and train again")
 
 

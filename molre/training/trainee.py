@@ -23,6 +23,10 @@ class Trainee(nn.Module):
     Args:
         adapted: the classifier with its adapter.
         cached: whether batches hold features.
+
+    Attributes:
+        trained: what training changes, by its names in the classifier.
+        shapes: of what is trained; in ZeRO's third stage a parameter itself has none of its own.
     """
 
     def __init__(self, adapted: Adapted, cached: bool) -> None:
@@ -34,14 +38,14 @@ class Trainee(nn.Module):
             else {"classifier": classifier}
         )
         self._classify = classifier.classify
-        self._forward = classifier.forward
         self.trained = trained_parameters(adapted)
+        self.shapes = {parameter: parameter.shape for parameter in self.trained.values()}
 
     def forward(self, batch: Batch) -> Float[Tensor, "batch findings"]:
         """Logits."""
         if batch.features is not None:
             return self._classify(batch.features, batch.mask)
-        return self._forward(hu=batch.hu, mask=batch.mask)
+        return self.parts["classifier"](hu=batch.hu, mask=batch.mask)
 
 
 def make(config: TrainConfig, grid: Grid, *, cached: bool) -> Adapted:
@@ -67,6 +71,7 @@ def make(config: TrainConfig, grid: Grid, *, cached: bool) -> Adapted:
         memory_mib=config.memory_mib,
         seed=config.seed,
     )
+    classifier.recompute = config.recompute
     return attach(classifier, config.adapter_config, seed=config.seed)
 
 

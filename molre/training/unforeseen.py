@@ -6,8 +6,10 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from ray.exceptions import OutOfMemoryError, RayActorError
+from ray.exceptions import ActorDiedError, OutOfMemoryError, RayActorError
 from ray.train import TrainingFailedError, UserCallback
+from ray.train.v2._internal.exceptions import WorkerGroupStartupTimeoutError
+from ray.train.v2.api.exceptions import PreemptionError
 
 from molre.errors import MolreError, TrainingError, storage_fault
 from molre.location import Location
@@ -15,6 +17,8 @@ from molre.training.config import TrainConfig
 
 FAILURE = "failure.txt"
 """File in OUT with all that Ray says of a run that failed: tracebacks and ends of processes, worker by worker."""
+
+AGAIN = "run the same command again to go on from the last checkpoint"
 
 _COLLATERAL = re.compile(r"gloo|nccl|Connection (closed|reset)|DistBackendError|Broken pipe", re.IGNORECASE)
 """What the other workers meet when one is gone."""
@@ -26,7 +30,7 @@ def unforeseen(failure: TrainingFailedError, config: TrainConfig) -> MolreError:
     for error in met.values():
         if isinstance(error, MolreError):
             return error
-    sentence = _of_workers(met, config) if met else _of_controller(failure)
+    sentence = _of_workers(met, config) if met else _of_controller(failure, config)
     return TrainingError(f"{sentence}; {_kept(failure, config)}")
 
 
@@ -70,7 +74,7 @@ def _first(met: Mapping[int, BaseException]) -> tuple[int, BaseException]:
 
 
 def _how(error: BaseException) -> str:
-    if isinstance(error, OutOfMemoryError):
+    if _out_of_memory(error):
         return "ran out of memory"
     if isinstance(error, RayActorError):
         return "was killed from outside, as happens without memory"
@@ -85,8 +89,27 @@ def _last(error: BaseException) -> int:
     return 2 if _COLLATERAL.search(f"{type(error).__name__} {error}") else 0
 
 
-def _of_controller(failure: TrainingFailedError) -> str:
+def _out_of_memory(error: BaseException) -> bool:
+    return isinstance(error, OutOfMemoryError) or (isinstance(error, ActorDiedError) and "OOM" in _reason(error))
+
+
+def _reason(error: ActorDiedError) -> str:
+    """What Ray says of the end of an actor, where it knows and does not only list what may be."""
+    said = str(error)
+    return "" if "potential root causes" in said else said
+
+
+def _of_controller(failure: TrainingFailedError, config: TrainConfig) -> str:
     inner = getattr(failure, "controller_failure", failure)
+    if isinstance(inner, PreemptionError):
+        return f"nodes were taken away more often than --max-preemptions {config.max_preemptions} allows: {AGAIN}"
+    if isinstance(inner, WorkerGroupStartupTimeoutError):
+        return (
+            f"the cluster did not start {inner.num_workers} workers in time: ask for fewer with --workers, or wait "
+            "longer with --start-timeout-s"
+        )
+    if isinstance(inner, OSError):
+        return f"cannot write to {config.out} ({storage_fault(inner)}): {AGAIN}"
     return f"the training could not be run: {' '.join(str(inner).split())[:400]}"
 
 

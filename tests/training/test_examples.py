@@ -18,12 +18,12 @@ def store(small_store):
     return Store.open(small_store)
 
 
-def parts_of(steps, counts=True):
+def parts_of(steps, counts=99):
     return [Part(rows=rows, counts=counts) for rows in steps]
 
 
 def test_a_part_that_stands_in_for_nothing_has_only_unknown_labels(store):
-    (batch,) = Examples(store, None, CPU).batches(parts_of([np.array([3])], counts=False))
+    (batch,) = Examples(store, None, CPU).batches(parts_of([np.array([3])], counts=0))
     assert (batch.labels == -1).all()
     assert torch.equal(batch.hu, torch.from_numpy(store.volumes(np.array([3]))))
 

@@ -1,6 +1,8 @@
 import pytest
+import yaml
 
 from molre.errors import ConfigError
+from molre.job import parse, resolved
 from molre.training.config import TrainConfig
 
 
@@ -10,6 +12,11 @@ from molre.training.config import TrainConfig
         ({"epochs": 0}, "epochs is 0"),
         ({"learning_rate": -1.0}, "learning_rate is -1.0"),
         ({"workers": 4, "batch_size": 3}, "each of 4 workers"),
+        ({"workers": "1-4", "batch_size": 3}, "each of 4 workers"),
+        ({"workers": 0}, "workers is 0"),
+        ({"workers": "4-1"}, "workers is 4-1: give a number of at least 1, or two such as 1-4"),
+        ({"workers": "all"}, "workers is all"),
+        ({"check_every_s": 0.0}, "check_every_s is 0"),
         ({"out": "nowhere://x"}, "cannot open the location"),
         ({"features": "cached", "site": "last_block"}, "use --features live"),
         ({"features": "cached", "augment": True}, "use --features live"),
@@ -46,3 +53,13 @@ def test_a_run_is_called_by_its_name_or_by_a_hash_and_never_by_its_path():
     unnamed = TrainConfig(out="/data/doe_jane_19700101")
     assert len(unnamed.name) == 8
     assert unnamed.name == TrainConfig(out="/data/doe_jane_19700101", epochs=2).name != TrainConfig(out="/data/x").name
+
+
+@pytest.mark.parametrize(
+    ("flags", "span"), [([], (2, 2)), (["--workers", "3"], (3, 3)), (["--workers", "1-4"], (1, 4))]
+)
+def test_workers_are_a_number_or_the_least_and_the_most(flags, span, tmp_path):
+    assert parse(TrainConfig, flags).span == span
+    saved = tmp_path / "config.yaml"
+    saved.write_text(yaml.safe_dump(resolved(parse(TrainConfig, flags))))
+    assert parse(TrainConfig, ["--config", str(saved)]).span == span

@@ -1,10 +1,6 @@
 """Training on the test run's cluster: two workers, faults, resumption, ZeRO, and what comes out."""
 
-import os
 import shutil
-import signal
-import threading
-import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -19,9 +15,7 @@ from molre.bundle import load_bundle
 from molre.classifier import Classifier
 from molre.embedding import EmbedConfig, Features, embed
 from molre.errors import ConfigError
-from molre.location import Location
 from molre.store import Store
-from molre.training.checkpoint import whole
 from molre.training.config import TrainConfig
 from molre.training.loss import focal_sum
 from molre.training.run import train
@@ -43,12 +37,6 @@ def trained(out):
 def difference(a, b):
     assert a.keys() == b.keys()
     return max(float((a[name] - b[name]).abs().max()) for name in a)
-
-
-@pytest.fixture(scope="module")
-def features(ray_cluster, small_store, tmp_path_factory):
-    out = tmp_path_factory.mktemp("features")
-    return embed(EmbedConfig(store=small_store, backbone="dinov3-tiny", weights="random", out=str(out))).uri
 
 
 @pytest.fixture(scope="module")
@@ -76,7 +64,7 @@ def test_one_worker_gives_what_two_give(small_store, features, two_workers, tmp_
 def test_zero_gives_what_plain_data_parallelism_gives_and_takes_up_its_checkpoint(
     small_store, features, two_workers, tmp_path
 ):
-    first = settings(small_store, features, tmp_path, zero=2)
+    first = settings(small_store, features, tmp_path, deepspeed="2")
     train(first)
     assert difference(trained(tmp_path), trained(two_workers[0])) < 1e-4
 
@@ -89,40 +77,6 @@ def test_a_finished_run_is_not_repeated_and_another_is_refused(small_store, feat
     assert difference(before, trained(out)) == 0
     with pytest.raises(ConfigError, match="holds a run with learning_rate"):
         train(settings(small_store, features, out, learning_rate=0.5))
-
-
-@pytest.mark.slow
-def test_a_killed_worker_changes_nothing(small_store, ray_cluster, tmp_path):
-    """A worker killed after a checkpoint: the run goes on by itself and ends bit by bit as an undisturbed one."""
-    runs = {name: tmp_path / name for name in ("calm", "killed")}
-    more = {"adapter": "lora", "site": "last_block", "epochs": 8, "checkpoint_every_epochs": 1, "over_budget": True}
-    killed = []
-
-    def kill_a_worker():
-        while not whole(Location.of(str(runs["killed"] / "checkpoints"))):
-            time.sleep(0.05)
-        killed.append(worker_pids()[0])
-        os.kill(killed[0], signal.SIGKILL)
-
-    train(settings(small_store, "auto", runs["calm"], **more))
-    killer = threading.Thread(target=kill_a_worker, daemon=True)
-    killer.start()
-    train(settings(small_store, "auto", runs["killed"], **more))
-    assert killed
-    assert difference(trained(runs["calm"]), trained(runs["killed"])) == 0
-
-
-def worker_pids():
-    """Train workers on this machine that belong to this test run's Ray."""
-    found = []
-    for entry in Path("/proc").glob("[0-9]*"):
-        try:
-            mine = os.environ["RAY_AUTH_TOKEN_PATH"].encode() in (entry / "environ").read_bytes()
-            if mine and b"RayTrainWorker" in (entry / "cmdline").read_bytes():
-                found.append(int(entry.name))
-        except OSError:
-            continue
-    return found
 
 
 def live_classifier(store, **adapter):

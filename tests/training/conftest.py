@@ -1,0 +1,31 @@
+"""What the tests of training share: features of the small store, and a long run that nothing disturbed."""
+
+import sys
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+
+@pytest.fixture(scope="session")
+def features(ray_cluster, small_store, tmp_path_factory):
+    """URI of the small store's features."""
+    from molre.embedding import EmbedConfig, embed
+
+    out = tmp_path_factory.mktemp("features")
+    return embed(EmbedConfig(store=small_store, backbone="dinov3-tiny", weights="random", out=str(out))).uri
+
+
+@pytest.fixture(scope="session")
+def calm(small_store, features, tmp_path_factory):
+    """Folder of an undisturbed run on two workers, which the disturbed ones are compared with."""
+    from fault_runs import LONG, STEPS, last
+
+    from molre.training.config import TrainConfig
+    from molre.training.run import train
+
+    out = tmp_path_factory.mktemp("calm")
+    train(TrainConfig(store=small_store, features=features, out=str(out), **LONG))
+    assert last(out).progress.taken == STEPS
+    return out
