@@ -14,6 +14,8 @@ from deepspeed.utils import (
     safe_get_full_optimizer_state,
     safe_set_full_fp32_param,
     safe_set_full_optimizer_state,
+    safe_set_local_fp32_param,
+    safe_set_local_optimizer_state,
 )
 from jaxtyping import Float
 from torch import Tensor
@@ -90,12 +92,23 @@ class Engine:
             total += loss.detach() / max(1, known)
         return total
 
-    def state(self) -> tuple[dict[str, Tensor], dict[str, dict[str, Tensor]]]:
-        """Trained values and the optimiser's moments, gathered; every worker calls it and gets it."""
-        parameters, moments = {}, {}
+    def state(self, *, keep: bool = True) -> tuple[dict[str, Tensor], dict[str, dict[str, Tensor]]]:
+        """Trained values and the optimiser's moments, gathered one after another; every worker calls it.
+
+        Args:
+            keep: whether this worker gets them; one that does not needs no memory for them.
+
+        Raises:
+            FloatingPointError: a trained value is not finite; on every worker alike.
+        """
+        parameters, moments = dict[str, Tensor](), dict[str, dict[str, Tensor]]()
         for name, parameter in self.trainee.trained.items():
-            parameters[name] = self._value(parameter)
-            moments[name] = {key: self._moment(parameter, key) for key in MOMENTS}
+            value = self._value(parameter)
+            if not value.isfinite().all():
+                raise FloatingPointError(name)
+            state = {key: self._moment(parameter, key) for key in MOMENTS}
+            if keep:
+                parameters[name], moments[name] = value, state
         return parameters, moments
 
     def load(self, parameters: dict[str, Tensor], moments: dict[str, dict[str, Tensor]], taken: int) -> None:
@@ -133,12 +146,13 @@ class Engine:
 
     def _begin(self, taken: int) -> None:
         """Make the state that the first step would have made, for it to be filled."""
-        for group in self._inner.param_groups:
-            for stepped in group["params"]:
-                self._inner.state[stepped] = {
-                    "step": torch.tensor(float(taken)),
-                    **{key: torch.zeros_like(stepped, requires_grad=False) for key in MOMENTS},
-                }
+        groups = [stepped for group in self._inner.param_groups for stepped in group["params"]]
+        # Stage 3 steps one part after another, and between steps the optimiser's own groups are empty.
+        for stepped in getattr(self.optimizer, "fp32_partitioned_groups_flat", groups):
+            self._inner.state[stepped] = {
+                "step": torch.tensor(float(taken)),
+                **{key: torch.zeros_like(stepped, requires_grad=False) for key in MOMENTS},
+            }
         link = getattr(self.optimizer, "_lazy_init_hp_params_optimizer_state", None)  # of stages 1 and 2
         if link is not None:
             link()
@@ -150,6 +164,10 @@ class Engine:
             stepped.copy_(value)
             for key in MOMENTS:
                 self._inner.state[stepped][key].copy_(moments[key])
+        elif self.plan.stage == 3:
+            safe_set_local_fp32_param(parameter, self._share(parameter, value))
+            for key in MOMENTS:
+                safe_set_local_optimizer_state(parameter, self._share(parameter, moments[key]), key)
         else:
             safe_set_full_fp32_param(parameter, value.to(self.device))
             for key in MOMENTS:
@@ -157,6 +175,15 @@ class Engine:
         # Setting what is stepped leaves what is computed with as it was.
         with deepspeed.zero.GatheredParameters([parameter], modifier_rank=0, enabled=self.plan.stage == 3):
             parameter.copy_(value)
+
+    def _share(self, parameter: torch.nn.Parameter, value: Tensor) -> Tensor:
+        """What this worker holds of a value in stage 3, zeros at its end where it does not divide.
+
+        DeepSpeed's own ``safe_set_full_fp32_param`` fails where it does not (0.19).
+        """
+        size = parameter.ds_tensor.numel()  # type: ignore[attr-defined]  # DeepSpeed's
+        filled = torch.nn.functional.pad(value.flatten(), (0, size * self.world - value.numel()))
+        return filled[torch.distributed.get_rank() * size :][:size].to(self.device)
 
 
 def _keep_quiet() -> None:

@@ -368,11 +368,12 @@ class Worker:
             Hopeless: what is trained is not finite; such a checkpoint would be taken up again and again.
         """
         self._flush()
-        parameters, moments = self.engine.state()
-        if not all(bool(value.isfinite().all()) for value in parameters.values()):
+        try:
+            parameters, moments = self.engine.state(keep=self.rank == 0)
+        except FloatingPointError as fault:
             raise Hopeless(
                 f"a weight was not a number after step {self.progress.taken:,} of {self.total:,}: {DIVERGED}"
-            )
+            ) from fault
         if self.rank == 0:
             self._uploader.put(
                 Checkpoint(

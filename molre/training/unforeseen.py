@@ -96,7 +96,7 @@ def _out_of_memory(error: BaseException) -> bool:
 def _reason(error: ActorDiedError) -> str:
     """What Ray says of the end of an actor, where it knows and does not only list what may be."""
     said = str(error)
-    return "" if "potential root causes" in said else said
+    return "" if re.search("(potential root|common) causes", said) else said
 
 
 def _of_controller(failure: TrainingFailedError, config: TrainConfig) -> str:

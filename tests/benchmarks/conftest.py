@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "training"))  # for two_processes
 
 Printer = Callable[[str, Sequence[str], Sequence[Sequence[str]]], None]
 

@@ -109,7 +109,7 @@ def gate(monkeypatch):
 
 def test_training_goes_on_while_a_checkpoint_is_on_its_way(run, gate):
     opened, _ = gate
-    uploader = Uploader(run, patience_s=5)
+    uploader = Uploader(run, patience_s=5.0)
     begun = time.monotonic()
     uploader.put(state(1))
     uploader.put(state(2))
@@ -123,7 +123,7 @@ def test_training_goes_on_while_a_checkpoint_is_on_its_way(run, gate):
 def test_an_older_checkpoint_never_comes_after_a_newer_and_a_refusal_is_outlasted(run, gate, monkeypatch, capsys):
     opened, faults = gate
     faults += [OSError(errno.EIO, "x"), OSError(errno.ENOSPC, "x")]
-    uploader, seen, thin = Uploader(run, patience_s=5), [], checkpoints.thin
+    uploader, seen, thin = Uploader(run, patience_s=5.0), [], checkpoints.thin
     monkeypatch.setattr(storage.checkpoints, "thin", lambda run: (thin(run), seen.append(steps(run)[-1])))
     opened.set()
     for taken in (1, 2, 3):

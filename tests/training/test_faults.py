@@ -99,11 +99,11 @@ def damaged_copy(store: str, place: Path) -> tuple[Path, bytes]:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("features", ["auto", "live"])
-def test_a_damaged_part_is_named_and_the_run_goes_on_once_it_is_mended(job, calm, small_store, features, tmp_path):
+@pytest.mark.parametrize("kind", ["auto", "live"])
+def test_a_damaged_part_is_named_and_the_run_goes_on_once_it_is_mended(job, calm, small_store, kind, tmp_path):
     part, whole = damaged_copy(small_store, tmp_path / "store")
-    more = {"store": str(tmp_path / "store"), "features": features, "max_failures": 0}
-    if features == "live":
+    more = {"store": str(tmp_path / "store"), "features": kind, "max_failures": 0}
+    if kind == "live":
         more |= {"epochs": 2, "checkpoint_every_steps": 1, "workers": 1}
     told = job(tmp_path / "run", **more).end(status=2)
     said = [line for line in told.splitlines() if line.startswith("error: ")]
@@ -111,7 +111,7 @@ def test_a_damaged_part_is_named_and_the_run_goes_on_once_it_is_mended(job, calm
     assert str(part) in said[0]
     part.write_bytes(whole)
     job(tmp_path / "run", **more).end()
-    if features == "live":
+    if kind == "live":
         assert last(tmp_path / "run").progress.seen == 2 * last(calm).progress.seen // 120
     else:
         assert_same_run(tmp_path / "run", calm, exactly=True)

@@ -1,6 +1,8 @@
 """Two processes with gloo and DeepSpeed, without Ray: what a case of training does, told as numbers."""
 
 import contextlib
+import gc
+import json
 import os
 import socket
 import threading
@@ -112,6 +114,48 @@ def train_cases(rank, world, cases, out):
                 "loaded_moments": {f"{key}:{p}": loaded_moments[p][key] for p in moments for key in MOMENTS},
             }  # fmt: skip
             torch.save(content, Path(out) / f"{name}.pt")
+
+
+def large() -> str:
+    """Name of MedSigLIP's whole tower on images of 112 px, registered in this process: 427 million parameters."""
+    from dataclasses import replace
+
+    from molre.backbones.inputs import SliceInput
+    from molre.backbones.registry import BACKBONES, register
+    from molre.backbones.siglip import MEDSIGLIP_448
+
+    small = SliceInput(image_px=112, patch_px=14, most_slices=85)
+    positions = (32 * 32 - 8 * 8) * MEDSIGLIP_448.width  # one a patch of 14 px
+    count = MEDSIGLIP_448.parameters - positions
+    spec = replace(MEDSIGLIP_448, name="medsiglip-112", input=small, parameters=count, forward_mib=10.0)
+    if spec.name not in BACKBONES:
+        register(spec)
+    return spec.name
+
+
+def step_large(rank, world, cases, out):
+    """Each case: the large tower is built, shared out and takes one step."""
+    for name, settings in cases.items():
+        with Peak() as peak:
+            engine = engine_of(rank, world, TrainConfig(backbone=large(), **settings))
+            trainee = engine.trainee
+            held = sum(getattr(each, "ds_tensor", each).numel() for each in trainee.parameters())
+            (loss,) = steps(engine, rank, world, engine.config, [0], rows=2)
+            _, moments = engine.state(keep=rank == 0)
+        facts = {
+            "loss": loss, "stage": engine.plan.stage, "needs": engine.plan.needs / 2**30, "held": held,
+            "trained": sum(each.ds_numel for each in trainee.trained.values()),
+            "total": sum(each.ds_numel for each in trainee.parameters()),
+            "moved": sum(bool(state[MOMENTS[0]].any()) for state in moments.values()),
+            "gib": peak.gib, "seconds": peak.seconds,
+        }  # fmt: skip
+        engine.engine.destroy()
+        del engine, trainee, moments
+        gc.collect()
+        gathered = [None] * world
+        torch.distributed.all_gather_object(gathered, facts)
+        if rank == 0:
+            Path(out, f"{name}.json").write_text(json.dumps(gathered))
 
 
 class Peak:
