@@ -36,8 +36,9 @@ def job(nodes, small_store, features):
 
 
 def test_a_node_is_killed_and_another_taken_away_by_notice(job, nodes, calm, tmp_path):
-    first = nodes.add()
     run = job(tmp_path, workers=2, max_failures=1)
+    run.wait_until(lambda: "waiting for more" in run.told)  # the driver is at home on the head, which stays
+    first = nodes.add()
     run.wait_for_step(120)
     nodes.remove(first)
     second = nodes.add()
