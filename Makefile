@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: demo test bench lint format clean
+.PHONY: demo test faults bench lint format clean
 
 demo: $(STAMP)
 	@PATH="$(CURDIR)/$(BIN):$$PATH" MOLRE_HOME="$${MOLRE_HOME:-$(CURDIR)/runs}" $(BIN)/python cluster/demo.py
@@ -12,7 +12,11 @@ demo: $(STAMP)
 # What needs no cluster runs on two processes; Ray's tests have the machine to themselves.
 test: $(STAMP)
 	$(BIN)/python -m pytest -m "not bench and not ray" -n 2 --dist loadfile
-	$(BIN)/python -m pytest -m "ray and not bench"
+	$(BIN)/python -m pytest -m "ray and not bench and not faults"
+
+# A training's processes, nodes, disk and data are taken away in the midst of it; a quarter of an hour.
+faults: $(STAMP)
+	$(BIN)/python -m pytest -m faults tests/training
 
 bench: $(STAMP)
 	MOLRE_CHECK_SHAPES=0 $(BIN)/python -m pytest -m bench --timeout=3600 tests/benchmarks

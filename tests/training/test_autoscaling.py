@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from fault_runs import LONG, REPOSITORY, assert_same_run
 
-pytestmark = [pytest.mark.ray, pytest.mark.slow]
+pytestmark = [pytest.mark.ray, pytest.mark.faults]
 
 TEMPLATE = REPOSITORY / "cluster" / "local-autoscaling.yaml"
 RAY = str(Path(sys.executable).with_name("ray"))

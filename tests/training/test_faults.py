@@ -12,7 +12,7 @@ from fault_runs import Job, assert_same_run, folder, last, worker_pids
 from molre.store import Store
 from molre.training import checkpoint as checkpoints
 
-pytestmark = pytest.mark.ray
+pytestmark = [pytest.mark.ray, pytest.mark.faults]
 
 
 @pytest.fixture
@@ -53,7 +53,6 @@ def flip(file: Path, at: int) -> None:
     file.write_bytes(content)
 
 
-@pytest.mark.slow
 def test_worker_and_driver_killed_and_checkpoints_damaged(job, calm, full_object_store, tmp_path):
     first = job(tmp_path)
     first.wait_for_step(120)
@@ -78,7 +77,6 @@ def test_worker_and_driver_killed_and_checkpoints_damaged(job, calm, full_object
     assert_same_run(tmp_path, calm, exactly=True)
 
 
-@pytest.mark.slow
 def test_a_loss_that_is_no_number_ends_the_run_in_one_line(job, tmp_path):
     told = job(tmp_path, learning_rate=1e30, workers=1, checkpoint_every_steps=1).end(status=2)
     said = [line for line in told.splitlines() if line.startswith("error: ")]
@@ -98,7 +96,6 @@ def damaged_copy(store: str, place: Path) -> tuple[Path, bytes]:
     return part, whole
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["auto", "live"])
 def test_a_damaged_part_is_named_and_the_run_goes_on_once_it_is_mended(job, calm, small_store, kind, tmp_path):
     part, whole = damaged_copy(small_store, tmp_path / "store")

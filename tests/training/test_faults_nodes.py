@@ -6,7 +6,7 @@ import pytest
 from fault_runs import Job, assert_same_run, reached, slowed, worker_pids
 from several_nodes import Nodes
 
-pytestmark = [pytest.mark.ray, pytest.mark.slow]
+pytestmark = [pytest.mark.ray, pytest.mark.faults]
 
 AGAIN = "going on from step"
 

@@ -14,7 +14,7 @@ from molre.training import checkpoint as checkpoints
 
 server = pytest.importorskip("moto.server", reason="the S3 server is not installed: pip install moto[server]")
 
-pytestmark = [pytest.mark.ray, pytest.mark.slow]
+pytestmark = [pytest.mark.ray, pytest.mark.faults]
 
 PAGE = 4096
 
