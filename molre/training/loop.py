@@ -85,6 +85,13 @@ DIVERGED = (
 """What is told of a loss or weight that is not a number."""
 
 
+NOTICE_S = 120.0
+"""How long before its end a node is told of it where the notice does not say, as on AWS."""
+
+STAYS_S = 300.0
+"""How long after its time a node that is still there is taken to have been spared; Ray has long acted by then."""
+
+
 class Hopeless(TrainingError):
     """Every worker met what it would meet again from the same checkpoint."""
 
@@ -217,12 +224,23 @@ class Worker:
         return bool(steps) and self.progress.taken % steps == 0
 
     def _heed_preemption(self) -> None:
-        """Leave a checkpoint, once, when a node of this run is about to be taken away."""
-        if not self._warned and ray.train.get_preemption_info() is not None:
-            self._warned = True
-            if self.rank == 0:
-                print("note: a node of this run is about to be taken away; leaving a checkpoint", flush=True)
-            self._save()
+        """Leave a checkpoint and stand still, once, when a node of this run is about to be taken away.
+
+        Ray starts the workers again without that node, when its time is up. Those that went on until then would meet a
+        cut connection, which counts as a failure of the run.
+        """
+        notice = None if self._warned else ray.train.get_preemption_info()
+        if notice is None:
+            return
+        self._warned = True
+        if self.rank == 0:
+            print("note: a node of this run is about to be taken away; leaving a checkpoint", flush=True)
+        self._save()
+        self._uploader.finish()
+        ends_s = notice.deadline_ms / 1000 if notice.deadline_ms else time.time() + NOTICE_S
+        while time.time() < ends_s + STAYS_S:
+            time.sleep(1.0)
+        self._restart_paces()
 
     def _parts(self, rows: Int64[np.ndarray, "batch"]) -> list[Part]:
         """What this worker reads of a step: its share, in as many parts as gradients are accumulated over.

@@ -47,11 +47,13 @@ def test_a_node_is_killed_and_another_taken_away_by_notice(job, nodes, calm, tmp
     run.wait_for_step(before + 80)
     deadline_s = 8
     with slowed(nodes.token):
-        begun, third = time.monotonic(), nodes.add()
+        third = nodes.add()
         nodes.drain(second, deadline_s)
+        begun = time.monotonic()
         run.wait_until(lambda: "about to be taken away" in run.told)
         told = run.told
-        run.wait_until(lambda: time.monotonic() > begun + deadline_s)
+        # A node that goes before its time has failed, as Ray sees it.
+        run.wait_until(lambda: time.monotonic() > begun + deadline_s + 1)
         nodes.remove(second)
     run.wait_until(lambda: run.told.count(AGAIN) == 2)
     # The notice is no failure of the run: --max-failures 1 was spent on the killed node.
