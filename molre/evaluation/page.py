@@ -204,11 +204,11 @@ def _finding(row: Mapping[str, Any]) -> str:
         _interval(row["auc"]) if defined else _text(row["auc"]["reason"]),
         f"{row['positives']:,}",
         f"{row['negatives']:,}",
-        _number(row["average_precision"]),
+        _number(row["average_precision"]["value"]),
         _number(point["sensitivity"]["value"], 2),
         _number(point["specificity"]["value"], 2),
-        _number(row["brier"]),
-        _number(row["ece"]),
+        _number(row["brier"]["value"]),
+        _number(row["ece"]["value"]),
     )
     return _row(cells, "" if defined else "undefined")
 

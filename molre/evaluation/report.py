@@ -14,25 +14,15 @@ import numpy as np
 from jaxtyping import Float32, Float64, Int8
 from sklearn.metrics import roc_curve
 
-from molre.evaluation.auc import LEVEL, why_undefined
-from molre.evaluation.metrics import (
-    Areas,
-    Reliability,
-    areas,
-    average_precision,
-    brier,
-    group_areas,
-    group_detection,
-    mean_area,
-    operating_point,
-    reliability,
-)
+from molre.evaluation.auc import why_undefined
+from molre.evaluation.delong import delong_interval
+from molre.evaluation.interval import LEVEL
+from molre.evaluation.measures import METRICS, Measures, group_detection, group_rows, macro_rows, measures
+from molre.evaluation.operating import operating_point
+from molre.evaluation.reliability import Reliability, reliability
 from molre.evaluation.scores import Scores
 from molre.evaluation.usage import by_finding, usage
 from molre.findings import FINDINGS, GROUPS
-
-COMMON = 10
-"""Positives from which a finding counts for the second mean AUC, which rare findings do not sway."""
 
 _WORDS = {
     "infarction_ischemia": "Infarction and ischemia",
@@ -97,20 +87,13 @@ def build(
         bootstrap: resamples behind each interval.
         seed: seed of the resampling.
     """
-    found = areas(scores, resamples=bootstrap, seed=seed)
-    everything = list(range(len(FINDINGS)))
-    macro, defined = mean_area(found, everything)
-    common, common_findings = mean_area(found, everything, min_positives=COMMON)
+    found = measures(scores, resamples=bootstrap, seed=seed)
     return {
         "evaluated": asdict(subject) | scores.counts(),
         "bootstrap": {"resamples": bootstrap, "seed": seed, "unit": "patient", "level": LEVEL},
-        "macro": {
-            "auc": macro.to_json(),
-            "findings": defined,
-            "common": {"min_positives": COMMON, "auc": common.to_json(), "findings": common_findings},
-        },
-        "groups": group_areas(scores, found),
-        "findings": [_finding(scores, found, at, thresholds or {}) for at in everything],
+        "macro": macro_rows(found),
+        "groups": group_rows(scores, found),
+        "findings": [_finding(scores, found, at, thresholds or {}) for at in range(len(FINDINGS))],
         "calibration": _calibration(reliability(scores.labels, scores.probabilities)),
         "roc": [curve for curve in (_roc(scores, group) for group in GROUPS) if curve],
         "experts": [
@@ -121,25 +104,23 @@ def build(
     }
 
 
-def _finding(scores: Scores, found: Areas, at: int, thresholds: Mapping[str, float]) -> dict[str, Any]:
+def _finding(scores: Scores, found: Measures, at: int, thresholds: Mapping[str, float]) -> dict[str, Any]:
     """The report's entry of one finding."""
     finding = FINDINGS[at]
     labels, probabilities = scores.labels[:, at], scores.probabilities[:, at]
     threshold = thresholds.get(finding.key)
     point = None if threshold is None else {"value": threshold, **operating_point(labels, probabilities, threshold)}
-    return {
-        "key": finding.key,
-        "name": finding.name,
-        "group": finding.group,
-        "auc": found.findings[at].to_json(),
-        "positives": found.positives[at],
-        "negatives": found.negatives[at],
-        "unknown": int((labels < 0).sum()),
-        "average_precision": average_precision(labels, probabilities),
-        "brier": brier(labels, probabilities),
-        "ece": reliability(labels, probabilities).error,
-        "threshold": point,
-    }
+    return (
+        {"key": finding.key, "name": finding.name, "group": finding.group}
+        | {metric: found.interval(metric, at).to_json() for metric in METRICS}
+        | {
+            "delong": delong_interval(labels, probabilities, scores.clusters).to_json(),
+            "positives": int(found.positives[at]),
+            "negatives": int(found.negatives[at]),
+            "unknown": int((labels < 0).sum()),
+            "threshold": point,
+        }
+    )
 
 
 def _calibration(curve: Reliability) -> dict[str, Any]:
