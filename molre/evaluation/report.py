@@ -40,6 +40,7 @@ class Subject:
     Attributes:
         bundle: where the bundle lies.
         bundle_sha: digest of its weights.
+        made_with: version and commit of the molre that made it.
         store: where the store lies.
         source: the store's source, such as ``phantom`` or ``dicom``.
         split: the split that was scored.
@@ -54,6 +55,7 @@ class Subject:
 
     bundle: str
     bundle_sha: str
+    made_with: str
     store: str
     source: str
     split: str

@@ -83,6 +83,7 @@ def subject_of(bundle: Bundle, bundle_uri: str, store: Store, split: str) -> Sub
     return Subject(
         bundle=bundle_uri,
         bundle_sha=bundle.sha,
+        made_with=" ".join(filter(None, (bundle.manifest["molre"], bundle.manifest["commit"]))),
         store=store.uri,
         source=store.manifest.source,
         split=split,

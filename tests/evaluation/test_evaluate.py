@@ -140,6 +140,7 @@ def report_of(source="dicom", positives=True):
     subject = Subject(
         bundle="/b",
         bundle_sha="0" * 64,
+        made_with="0.0.1",
         store="/<script>",
         source=source,
         split="test",

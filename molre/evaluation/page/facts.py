@@ -14,6 +14,7 @@ def facts(report: Mapping[str, Any]) -> str:
     facts = {
         "Bundle": subject["bundle"],
         "Bundle digest": subject["bundle_sha"],
+        "Made with": f"molre {subject['made_with']}",
         "Store": f"{subject['store']} (source: {subject['source']})",
         "Split": subject["split"],
         "Patients, studies, series": f"{subject['patients']:,}, {subject['studies']:,}, {subject['series']:,}",
