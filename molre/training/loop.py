@@ -215,7 +215,7 @@ class Worker:
             return
         if self._every(self.config.checkpoint_every_steps):
             self._save()
-        elif self.progress.taken >= self._check_at:
+        if self.progress.taken >= self._check_at:
             self._flush()
             self._heed_preemption()
             self._check_at = self.progress.taken + max(1, int(self.config.check_every_s / self._step_s))

@@ -17,6 +17,16 @@ def features(ray_cluster, small_store, tmp_path_factory):
     return embed(EmbedConfig(store=small_store, backbone="dinov3-tiny", weights="random", out=str(out))).uri
 
 
+@pytest.fixture
+def jobs():
+    """Trainings that a test starts; those still on are killed after it."""
+    started = []
+    yield started
+    for one in started:
+        if one.process.poll() is None:
+            one.kill()
+
+
 @pytest.fixture(scope="session")
 def calm(small_store, features, tmp_path_factory):
     """Folder of an undisturbed run on two workers, which the disturbed ones are compared with."""

@@ -16,22 +16,18 @@ pytestmark = [pytest.mark.ray, pytest.mark.faults]
 
 
 @pytest.fixture
-def job(ray_cluster, small_store, features):
+def job(jobs, ray_cluster, small_store, features):
     """Start a training on the test run's cluster."""
     import ray
 
     environment = {"RAY_ADDRESS": ray.get_runtime_context().gcs_address}
-    started = []
 
     def start(out, **flags):
         store, place = flags.pop("store", small_store), flags.pop("features", features)
-        started.append(Job(str(out), store, place, flags, environment))
-        return started[-1]
+        jobs.append(Job(str(out), store, place, flags, environment))
+        return jobs[-1]
 
-    yield start
-    for one in started:
-        if one.process.poll() is None:
-            one.kill()
+    return start
 
 
 @pytest.fixture

@@ -19,20 +19,16 @@ def nodes():
 
 
 @pytest.fixture
-def job(nodes, small_store, features):
+def job(jobs, nodes, small_store, features):
     """Start a training on the nodes."""
     environment = nodes.environment | {"RAY_ADDRESS": nodes.address, "RAY_TRAIN_PREEMPTION_POLL_INTERVAL_S": "1"}
     environment |= {"RAY_TRAIN_WORKER_GROUP_START_TIMEOUT_S": "60"}
-    started = []
 
     def start(out, **flags):
-        started.append(Job(str(out), small_store, features, flags, environment))
-        return started[-1]
+        jobs.append(Job(str(out), small_store, features, flags, environment))
+        return jobs[-1]
 
-    yield start
-    for one in started:
-        if one.process.poll() is None:
-            one.kill()
+    return start
 
 
 def test_a_node_is_killed_and_another_taken_away_by_notice(job, nodes, calm, tmp_path):

@@ -20,22 +20,17 @@ PAGE = 4096
 
 
 @pytest.fixture
-def job(ray_cluster, small_store, features):
+def job(jobs, ray_cluster, small_store, features):
     """Start a training on the test run's cluster, with variables for its workers too."""
     import ray
-
-    started = []
 
     def start(out, **variables):
         inherited = {"RAY_JOB_CONFIG_JSON_ENV_VAR": json.dumps({"runtime_env": {"env_vars": variables}})}
         environment = {"RAY_ADDRESS": ray.get_runtime_context().gcs_address, **(inherited if variables else {})}
-        started.append(Job(str(out), small_store, features, {}, environment))
-        return started[-1]
+        jobs.append(Job(str(out), small_store, features, {}, environment))
+        return jobs[-1]
 
-    yield start
-    for one in started:
-        if one.process.poll() is None:
-            one.kill()
+    return start
 
 
 @pytest.fixture
