@@ -28,6 +28,7 @@ from molre.classifier import MEMORY_MIB, Classifier, shortcomings
 from molre.cluster import offer
 from molre.errors import ConfigError, StoreError
 from molre.location import Location
+from molre.outcome import caught, given
 from molre.store import MANIFEST, Store
 from molre.store.integrity import digest
 
@@ -134,8 +135,10 @@ class EmbedPart:
         self.first = np.cumsum([0, *(part.rows for part in store.manifest.parts)])
 
     def __call__(self, row: dict[str, Any]) -> dict[str, Any]:
-        """Write one file of features and tell its name and rows."""
-        part = int(row["part"])
+        """Write one file of features; the outcome is its number of studies."""
+        return {"outcome": caught(self._write, int(row["part"]))}
+
+    def _write(self, part: int) -> int:
         rows = np.arange(self.first[part], self.first[part + 1])
         sink = pa.BufferOutputStream()
         with pa.ipc.new_file(sink, self.schema) as writer:
@@ -143,7 +146,7 @@ class EmbedPart:
                 for batch in self._compute(rows[start : start + READ_STUDIES]):
                     writer.write_batch(batch)
         (self.out / part_name(part)).write_bytes(sink.getvalue().to_pybytes())
-        return {"part": part, "studies": len(rows)}
+        return len(rows)
 
     @property
     def schema(self) -> pa.Schema:
@@ -186,7 +189,7 @@ def embed(config: EmbedConfig) -> Features:
     """Compute the features of a whole store, or what is missing of them.
 
     Raises:
-        StoreError: the store cannot be opened.
+        StoreError: the store, or a part of it, cannot be read.
         ConfigError: the backbone is unknown, or does not fit the store's grid.
     """
     store = Store.open(config.store)
@@ -204,7 +207,7 @@ def embed(config: EmbedConfig) -> Features:
     done = store.rows - sum(store.manifest.parts[row["part"]].rows for row in missing)
     told_at = time.monotonic()
     for row in _computed(config, store, out.uri, missing):
-        done += row["studies"]
+        done += given(row["outcome"])
         if done == store.rows or time.monotonic() - told_at > TELL_EVERY_S:
             told_at = time.monotonic()
             print(f"features of {done} of {store.rows} studies", flush=True)

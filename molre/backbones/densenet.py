@@ -7,7 +7,6 @@ stands in the same place and is not that one.
 from __future__ import annotations
 
 from jaxtyping import Float
-from monai.networks.nets.densenet import DenseNet
 from torch import Tensor
 from torch.nn import functional
 
@@ -24,6 +23,8 @@ class MonaiDenseNet(Backbone):
     """
 
     def __init__(self, spec: BackboneSpec) -> None:
+        from monai.networks.nets.densenet import DenseNet  # MONAI takes two seconds to import
+
         super().__init__(spec)
         network = DenseNet(
             spatial_dims=3,

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 
 from jaxtyping import Float
-from monai.networks.nets.segresnet_ds import SegResEncoder
 from torch import Tensor, nn
 
 from molre.backbones.backbone import Backbone, BackboneSpec, StateDict
@@ -21,6 +20,8 @@ class SegResNet(Backbone):
     """
 
     def __init__(self, spec: BackboneSpec) -> None:
+        from monai.networks.nets.segresnet_ds import SegResEncoder  # MONAI takes two seconds to import
+
         super().__init__(spec)
         self.encoder = SegResEncoder(
             spatial_dims=3,

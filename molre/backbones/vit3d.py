@@ -6,15 +6,17 @@ Its code is at github.com/NYUMedML/headCT_foundation; what stands below about it
 from __future__ import annotations
 
 import re
+from typing import TYPE_CHECKING
 
 from jaxtyping import Float
-from monai.networks.blocks.selfattention import SABlock
-from monai.networks.nets.vit import ViT
 from torch import Tensor, nn
 
 from molre.backbones.backbone import Backbone, BackboneSpec, StateDict
 from molre.backbones.inputs import VolumeInput
 from molre.windows import Windows
+
+if TYPE_CHECKING:
+    from monai.networks.nets.vit import ViT
 
 LAST_NORM_EPS = 1e-6
 """Of the norm behind the last block; the blocks' own have PyTorch's 1e-5."""
@@ -69,6 +71,9 @@ _PUBLISHED = (
 
 def transformer(spec: BackboneSpec) -> ViT:
     """MONAI's ViT as the published one is: without what MONAI adds to it, and with its last norm."""
+    from monai.networks.blocks.selfattention import SABlock  # MONAI takes two seconds to import
+    from monai.networks.nets.vit import ViT
+
     assert isinstance(spec.input, VolumeInput)
     settings = spec.settings
     vit = ViT(

@@ -11,6 +11,8 @@ from typing import Any, TypeVar
 import ray.data
 from ray import cloudpickle
 
+from molre.outcome import caught, given
+
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
@@ -37,23 +39,9 @@ def spread(function: Callable[[Item], Result], items: Sequence[Item]) -> Iterato
     data.context.enable_progress_bars = False
     called = data.map(functools.partial(_call, function=function), num_cpus=1)
     for row in called.iter_rows():
-        outcome, value = pickle.loads(row["outcome"])  # noqa: S301 - written by our own worker
-        if outcome == "raised":
-            raise value
-        yield items[row["place"]], value
+        yield items[row["place"]], given(row["outcome"])
 
 
 def _call(row: dict[str, Any], function: Callable[[Any], Any]) -> dict[str, Any]:
-    """The call's outcome as bytes: an exception is returned, for Ray Data would bury its class and its sentence."""
-    try:
-        outcome = "returned", function(pickle.loads(row["item"]))  # noqa: S301 - written by our own driver
-    except Exception as error:  # noqa: BLE001 - raised again by the driver
-        outcome = "raised", _picklable(error)
-    return {"place": row["place"], "outcome": cloudpickle.dumps(outcome)}
-
-
-def _picklable(error: Exception) -> Exception:
-    try:
-        return pickle.loads(pickle.dumps(error))  # noqa: S301 - just made here
-    except Exception:  # noqa: BLE001 - an exception's class decides what pickling it raises
-        return RuntimeError(f"{type(error).__name__} in a worker")
+    item = pickle.loads(row["item"])  # noqa: S301 - written by our own driver
+    return {"place": row["place"], "outcome": caught(function, item)}

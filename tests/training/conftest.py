@@ -23,8 +23,7 @@ def jobs():
     started = []
     yield started
     for one in started:
-        if one.process.poll() is None:
-            one.kill()
+        one.close()
 
 
 @pytest.fixture(scope="session")

@@ -76,6 +76,7 @@ def serve(folder: str) -> None:
     """Do what standard input says, until it ends."""
     from ray.cluster_utils import Cluster
 
+    Path("/tmp/ray").mkdir(exist_ok=True)  # where cluster_utils writes the address, whatever temp_dir is
     settings = {"num_cpus": 1, "object_store_memory": 100 * 2**20}
     head = {**settings, "temp_dir": f"{folder}/ray", "include_dashboard": False}
     cluster, nodes = Cluster(initialize_head=True, head_node_args=head), {}
