@@ -108,3 +108,12 @@ def write_small_store(place: Path, studies: int = 48, seed: int = 0) -> str:
 def small_store(tmp_path_factory: pytest.TempPathFactory) -> str:
     """Path of a small store whose two findings can be learned in seconds."""
     return write_small_store(tmp_path_factory.mktemp("small") / "store")
+
+
+@pytest.fixture(scope="session")
+def features(ray_cluster, small_store, tmp_path_factory):
+    """URI of the small store's features."""
+    from molre.embedding import EmbedConfig, embed
+
+    out = tmp_path_factory.mktemp("features")
+    return embed(EmbedConfig(store=small_store, backbone="dinov3-tiny", weights="random", out=str(out))).uri

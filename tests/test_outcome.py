@@ -22,10 +22,10 @@ def test_a_value_is_given_back():
 
 
 def test_an_error_of_ours_is_raised_with_its_class_and_sentence():
-    with pytest.raises(StoreError, match="^the part is damaged$"):
+    with pytest.raises(StoreError, match=r"^the part is damaged$"):
         given(caught(refuse, StoreError("the part is damaged")))
 
 
 def test_an_error_that_cannot_be_packed_is_told_by_its_name():
-    with pytest.raises(RuntimeError, match="^Odd in a worker$"):
+    with pytest.raises(RuntimeError, match=r"^Odd in a worker$"):
         given(caught(refuse, Odd(1, 2)))

@@ -1,4 +1,4 @@
-"""What the tests of training share: features of the small store, and a long run that nothing disturbed."""
+"""What the tests of training share: the jobs of a test, and a long run that nothing disturbed."""
 
 import sys
 from pathlib import Path
@@ -6,15 +6,6 @@ from pathlib import Path
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
-
-
-@pytest.fixture(scope="session")
-def features(ray_cluster, small_store, tmp_path_factory):
-    """URI of the small store's features."""
-    from molre.embedding import EmbedConfig, embed
-
-    out = tmp_path_factory.mktemp("features")
-    return embed(EmbedConfig(store=small_store, backbone="dinov3-tiny", weights="random", out=str(out))).uri
 
 
 @pytest.fixture

@@ -13,6 +13,7 @@ import time
 from pathlib import Path
 
 import pytest
+import yaml
 from fault_runs import LONG, REPOSITORY, assert_same_run
 
 pytestmark = [pytest.mark.ray, pytest.mark.faults]
@@ -61,8 +62,12 @@ class Growing:
             "RAY_TRAIN_WORKER_GROUP_START_TIMEOUT_S": "120",
         }  # fmt: skip
         self.environment.pop("RAY_ADDRESS", None)
+        template = yaml.safe_load(TEMPLATE.read_text())
+        template["provider"]["gcs_address"] = self.gcs  # nodes look for port 6379, where another cluster may be
+        mine = self.folder / TEMPLATE.name
+        mine.write_text(yaml.safe_dump(template))
         command = [
-            RAY, "start", "--head", "--num-cpus=1", f"--autoscaling-config={TEMPLATE}", f"--port={port}",
+            RAY, "start", "--head", "--num-cpus=1", f"--autoscaling-config={mine}", f"--port={port}",
             "--dashboard-host=127.0.0.1", f"--dashboard-port={dashboard}", f"--temp-dir={self.folder}/ray",
             f"--dashboard-agent-listen-port={free_port()}", f"--ray-client-server-port={free_port()}",
             f"--object-store-memory={100 * 2**20}",
