@@ -1,7 +1,6 @@
 """Two processes with gloo and DeepSpeed, without Ray: what a case of training does, told as numbers."""
 
 import contextlib
-import gc
 import json
 import os
 import socket
@@ -133,29 +132,25 @@ def large() -> str:
     return spec.name
 
 
-def step_large(rank, world, cases, out):
-    """Each case: the large tower is built, shared out and takes one step."""
-    for name, settings in cases.items():
-        with Peak() as peak:
-            engine = engine_of(rank, world, TrainConfig(backbone=large(), **settings))
-            trainee = engine.trainee
-            held = sum(getattr(each, "ds_tensor", each).numel() for each in trainee.parameters())
-            (loss,) = steps(engine, rank, world, engine.config, [0], rows=2)
-            _, moments = engine.state(keep=rank == 0)
-        facts = {
-            "loss": loss, "stage": engine.plan.stage, "needs": engine.plan.needs / 2**30, "held": held,
-            "trained": sum(each.ds_numel for each in trainee.trained.values()),
-            "total": sum(each.ds_numel for each in trainee.parameters()),
-            "moved": sum(bool(state[MOMENTS[0]].any()) for state in moments.values()),
-            "gib": peak.gib, "seconds": peak.seconds,
-        }  # fmt: skip
-        engine.engine.destroy()
-        del engine, trainee, moments
-        gc.collect()
-        gathered = [None] * world
-        torch.distributed.all_gather_object(gathered, facts)
-        if rank == 0:
-            Path(out, f"{name}.json").write_text(json.dumps(gathered))
+def step_large(rank, world, name, settings, out):
+    """The large tower is built, shared out and takes one step, and rank 0 gathers what a checkpoint keeps."""
+    with Peak() as peak:
+        engine = engine_of(rank, world, TrainConfig(backbone=large(), **settings))
+        trainee = engine.trainee
+        held = sum(getattr(each, "ds_tensor", each).numel() for each in trainee.parameters())
+        (loss,) = steps(engine, rank, world, engine.config, [0], rows=2)
+        _, moments = engine.state(keep=rank == 0)
+    facts = {
+        "loss": loss, "stage": engine.plan.stage, "needs": engine.plan.needs / 2**30, "held": held,
+        "trained": sum(each.ds_numel for each in trainee.trained.values()),
+        "total": sum(each.ds_numel for each in trainee.parameters()),
+        "moved": sum(bool(state[MOMENTS[0]].any()) for state in moments.values()),
+        "gib": peak.gib, "seconds": peak.seconds,
+    }  # fmt: skip
+    gathered = [None] * world
+    torch.distributed.all_gather_object(gathered, facts)
+    if rank == 0:
+        Path(out, f"{name}.json").write_text(json.dumps(gathered))
 
 
 class Peak:
