@@ -27,7 +27,6 @@ from molre.embedding import Features
 from molre.errors import ConfigError, TrainingError
 from molre.location import Location
 from molre.store import Store
-from molre.training import checkpoint as checkpoints
 from molre.training.augmentation import augmented
 from molre.training.checkpoint import Checkpoint, Progress
 from molre.training.config import TrainConfig
@@ -35,11 +34,14 @@ from molre.training.engine import Engine
 from molre.training.examples import Batch, Examples, Part
 from molre.training.loss import class_weights
 from molre.training.planning import agreed, part_rows, write_plan
+from molre.training.preemption import Preemption
+from molre.training.resumption import furthest
 from molre.training.sampler import Sampler, rarity, share
 from molre.training.schedule import learning_rate
+from molre.training.scoring import Scoring
 from molre.training.storage import Uploader, patiently
 from molre.training.trainee import Trainee, make
-from molre.training.validation import CHECKPOINTS, SCORE, mean_area, merged
+from molre.training.validation import CHECKPOINTS, SCORE, mean_area
 from molre.training.watch import Pace, Step, Validation, Watcher
 from molre.training.watchers import watchers_of
 
@@ -85,13 +87,6 @@ DIVERGED = (
 """What is told of a loss or weight that is not a number."""
 
 
-NOTICE_S = 120.0
-"""How long before its end a node is told of it where the notice does not say, as on AWS."""
-
-STAYS_S = 300.0
-"""How long after its time a node that is still there is taken to have been spared; Ray has long acted by then."""
-
-
 class Hopeless(TrainingError):
     """Every worker met what it would meet again from the same checkpoint."""
 
@@ -115,11 +110,12 @@ class Worker:
         self.weights = class_weights(labels, draws).to(self.device)
         cached = examples.features is not None
         adapted = make(config, examples.store.grid, cached=cached)
-        self.shown, self.meter = adapted.classifier.shown, GateMeter(adapted.classifier)
+        self.shown = adapted.classifier.shown
         self.trainee = Trainee(adapted, cached)
         here = ray.train.get_context().get_local_world_size()
         plan, load = agreed(config, self.trainee, examples.store.grid, self.device, self.world, here)
         self.engine = Engine(self.trainee, config, self.world, self.device, plan, load)
+        self.scoring = Scoring(self.engine, examples, GateMeter(adapted.classifier), self.rank, config.batch_size)
         if self.rank == 0:
             print(plan.told, flush=True)
             write_plan(config.out, plan, self.engine.settings)
@@ -127,7 +123,7 @@ class Worker:
         self._recent: list[torch.Tensor] = []
         self.folder = Location.of(config.out) / CHECKPOINTS
         self._uploader = Uploader(self.folder, config.storage_patience_s)
-        self._warned = False
+        self._preemption = Preemption()
         self._step_s, self._flushed, self._check_at = 1.0, time.monotonic(), 0
         self._pace = Pace(config.tell_every_s)
         self._training = Pace(config.tell_every_s)  # since the last validation
@@ -224,22 +220,14 @@ class Worker:
         return bool(steps) and self.progress.taken % steps == 0
 
     def _heed_preemption(self) -> None:
-        """Leave a checkpoint and stand still, once, when a node of this run is about to be taken away.
-
-        Ray starts the workers again without that node, when its time is up. Those that went on until then would meet a
-        cut connection, which counts as a failure of the run.
-        """
-        notice = None if self._warned else ray.train.get_preemption_info()
-        if notice is None:
+        """Leave a checkpoint and stand still, once, when a node of this run is about to be taken away."""
+        if not self._preemption.told():
             return
-        self._warned = True
         if self.rank == 0:
             print("note: a node of this run is about to be taken away; leaving a checkpoint", flush=True)
         self._save()
         self._uploader.finish()
-        ends_s = notice.deadline_ms / 1000 if notice.deadline_ms else time.time() + NOTICE_S
-        while time.time() < ends_s + STAYS_S:
-            time.sleep(1.0)
+        self._preemption.stand_still()
         self._restart_paces()
 
     def _parts(self, rows: Int64[np.ndarray, "batch"]) -> list[Part]:
@@ -312,19 +300,7 @@ class Worker:
     def _validate(self) -> None:
         rows = self.examples.store.indices("val")
         rate = self._training.studies_per_second
-        # The routers are metered here and not in the steps: it costs training nothing, and all gates are of one moment.
-        self.meter.reset()
-        with self.meter:
-            scored_part = self._predict(share(rows, self.rank, self.world), -(-len(rows) // self.world))
-        part = scored_part, self.meter.read()
-        gathered: list[Any] = [None] * self.world
-        if self.world > 1:
-            torch.distributed.all_gather_object(gathered, part)
-        else:
-            gathered = [part]
-        logits = np.zeros((len(rows), self.examples.labels.shape[1]), np.float32)
-        for rank, (scored, _) in enumerate(gathered):
-            logits[rank :: self.world] = scored
+        logits, gates = self.scoring.score(rows)
         area, findings = mean_area(self.examples.labels[rows], logits, self.config.min_positives)
         self._advance(area)
         loss = float(self.losses[-self.sampler.steps :].mean())
@@ -337,7 +313,7 @@ class Worker:
             loss=loss,
             best=self.progress.waited == 0,
             studies_per_second=rate,
-            gates=merged([figures for _, figures in gathered]),
+            gates=gates,
         )
         self.validations.append(dataclasses.asdict(told))
         for watcher in self.watchers:
@@ -367,18 +343,6 @@ class Worker:
             stopped=0 < self.config.patience <= waited,
         )
 
-    @torch.no_grad()
-    def _predict(self, rows: Int64[np.ndarray, "part"], most: int) -> Float32[np.ndarray, "part findings"]:
-        """Logits of this worker's rows; ``most`` is what any worker has, since all do the same number of passes."""
-        self.trainee.eval()
-        size = max(1, self.config.batch_size // self.world)
-        padded = np.concatenate([rows, self.rows[:1].repeat(most - len(rows))])
-        parts = [Part(rows=padded[at : at + size], counts=size) for at in range(0, most, size)]
-        with contextlib.closing(self.examples.batches(parts)) as batches:
-            outputs = [self.engine.logits(batch).cpu().numpy() for batch in batches]
-        findings = self.examples.labels.shape[1]
-        return np.concatenate([np.zeros((0, findings), np.float32), *outputs])[: len(rows)]
-
     def _save(self, logits: Float32[np.ndarray, "rows findings"] | None = None) -> None:
         """Leave a checkpoint, which is uploaded while training goes on.
 
@@ -405,32 +369,14 @@ class Worker:
             )
 
     def _restore(self) -> None:
-        """Take up the furthest whole checkpoint, the same on every worker."""
-        chosen: list[str | None] = [None]
-        patience_s = self.config.storage_patience_s
-        if self.rank == 0:
-            chosen = [patiently(self._choose, "read the checkpoints", patience_s)]
-        if self.world > 1:
-            torch.distributed.broadcast_object_list(chosen, src=0)
-        if chosen[0] is None:
+        """Take up the furthest whole checkpoint."""
+        saved = furthest(self.folder, self.rank, self.world, self.config.storage_patience_s)
+        if saved is None:
             return
-        place = Location.of(chosen[0])
-        saved = patiently(lambda: checkpoints.read(place), "read a checkpoint", patience_s)
         self.engine.load(saved.parameters, saved.moments, saved.progress.taken)
         self.progress, self.losses, self.validations = saved.progress, saved.losses, saved.validations
         if self.rank == 0 and 0 < self.progress.taken < self.total:
             print(f"going on from step {self.progress.taken:,} of {self.total:,}", flush=True)
-
-    def _choose(self) -> str | None:
-        """Where the checkpoint to go on from is; damaged ones and what killed runs left are removed."""
-        found, damaged = checkpoints.newest(self.folder)
-        for name, sentence in damaged.items():
-            before = "going on from the one before it" if found else "beginning from the start"
-            print(f"note: {sentence}; {before}", flush=True)
-            (self.folder / name).delete()
-        for name in checkpoints.sweep(self.folder):
-            print(f"note: the checkpoint {name} is incomplete, as a killed run leaves one; removed", flush=True)
-        return found.place.uri if found else None
 
 
 def _seed(*parts: int) -> int:
