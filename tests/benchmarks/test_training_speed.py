@@ -72,15 +72,19 @@ def epochs_timed(settings):
 
 def in_a_worker(function, settings, out):
     """What the function returns, run by Ray Train in one worker."""
-    from ray.train import RunConfig, ScalingConfig
+    from ray import cloudpickle
+    from ray.train import FailureConfig, RunConfig, ScalingConfig
     from ray.train.torch import TorchConfig, TorchTrainer
 
+    cloudpickle.register_pickle_by_value(sys.modules[__name__])  # a worker cannot import a test
     trainer = TorchTrainer(
         function,
         train_loop_config=settings,
         torch_config=TorchConfig(backend="gloo"),
         scaling_config=ScalingConfig(num_workers=1),
-        run_config=RunConfig(name="checkpoints", storage_path=str(out)),
+        run_config=RunConfig(
+            name="checkpoints", storage_path=str(out), failure_config=FailureConfig(controller_failure_limit=0)
+        ),
     )
     return trainer.fit().return_value
 
