@@ -176,6 +176,16 @@ def load_bundle(
     return Bundle(grid=_grid(manifest["grid"]), manifest=manifest, adapted=adapted, sha=sha)
 
 
+def schema_of(place: str | Path | Location) -> int | None:
+    """The version of the bundle at a place, read from its manifest alone; None where there is none to read."""
+    try:
+        manifest = json.loads((Location.of(place) / MANIFEST).read_bytes())
+    except (OSError, ValueError):
+        return None
+    version = manifest.get("schema") if isinstance(manifest, dict) else None
+    return version if isinstance(version, int) else None
+
+
 def _write_weights(part: Path, adapted: Adapted) -> None:
     classifier = adapted.classifier
     if not all(torch.isfinite(value).all() for value in adapted.model.parameters() if value.requires_grad):

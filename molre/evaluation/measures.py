@@ -46,6 +46,11 @@ METRICS = (*RESAMPLED, "ece")
 """All figures; the calibration error has no interval, since resampling moves its bias (Reliability.error)."""
 
 
+def enough(positives: int, negatives: int, least: int = COMMON) -> bool:
+    """Whether a finding with so many known cases counts for a mean; one of either is the least there can be."""
+    return min(positives, negatives) >= max(1, least)
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Measures:
     """Figures of a set of predictions.
@@ -80,7 +85,7 @@ class Measures:
 
     def counted(self, members: Sequence[int], least: int) -> list[int]:
         """Those of the findings that have ``least`` known positives and as many known negatives."""
-        return [at for at in members if min(self.positives[at], self.negatives[at]) >= max(1, least)]
+        return [at for at in members if enough(int(self.positives[at]), int(self.negatives[at]), least)]
 
     def mean(
         self, metric: str, members: Sequence[int], *, least: int = 1, by_prevalence: bool = False
