@@ -61,4 +61,5 @@ def _specialists(report: Mapping[str, Any]) -> str:
         f"{most(rows[0]):.3f}. A dark rim marks differences over three standard errors. The router saw no label. With "
         "this many cells some are marked by chance, and a finding that comes with another shares its experts."
     )
-    return f"<h3>Experts and findings</h3><p>{told}</p>{svg.differences(rows, said)}"
+    drawn = f'<div class="scroll" tabindex="0">{svg.differences(rows, said)}</div>'
+    return f"<h3>Experts and findings</h3><p>{told}</p>{drawn}"
