@@ -29,6 +29,7 @@ from torch import Tensor
 import molre
 from molre.adapters import Adapted, AdapterConfig, route
 from molre.backbones import Backbone, build, fingerprint
+from molre.calibration import Calibration
 from molre.classifier import Classifier
 from molre.errors import BundleError, ConfigError, WeightsError
 from molre.findings import KEYS
@@ -36,7 +37,7 @@ from molre.location import Location
 from molre.model_card import is_synthetic, model_card
 from molre.volume import Grid
 
-SCHEMA = 2
+SCHEMA = 3
 """Version of ``bundle.json``; a reader refuses any other."""
 MANIFEST = "bundle.json"
 HEAD = "head.safetensors"
@@ -66,12 +67,22 @@ class Bundle:
         return dict(self.manifest["thresholds"])
 
     @property
+    def operating_points(self) -> dict[str, dict[str, float]]:
+        """Thresholds by the name of an operating point, then by finding key."""
+        return {name: dict(thresholds) for name, thresholds in self.manifest["operating_points"].items()}
+
+    @property
+    def calibration(self) -> Calibration:
+        """How its logits become probabilities."""
+        return Calibration.from_json(self.manifest["calibration"])
+
+    @property
     def synthetic(self) -> bool:
         """Whether it was trained on phantoms, so that its output means nothing of a patient."""
         return is_synthetic(self.manifest)
 
     def predict(self, hu: Int16[Tensor, "b d h w"] | Int16[np.ndarray, "b d h w"]) -> Float[np.ndarray, "b findings"]:
-        """Probability of each finding, in the order of ``molre.findings.KEYS``.
+        """Calibrated probability of each finding, in the order of ``molre.findings.KEYS``.
 
         Args:
             hu: volumes on ``grid``, slices from feet to head.
@@ -87,7 +98,8 @@ class Bundle:
         device = self.adapted.classifier.head.weight.device
         with torch.inference_mode():
             voxels = torch.as_tensor(np.ascontiguousarray(hu) if isinstance(hu, np.ndarray) else hu)
-            return self.adapted.model(voxels.to(device)).float().sigmoid().cpu().numpy()
+            logits = self.adapted.model(voxels.to(device)).float().cpu().numpy()
+        return self.calibration.probabilities(logits)
 
 
 def save_bundle(
@@ -97,6 +109,8 @@ def save_bundle(
     grid: Grid,
     provenance: Mapping[str, Any],
     thresholds: Mapping[str, float] | None = None,
+    operating_points: Mapping[str, Mapping[str, float]] | None = None,
+    calibration: Calibration | None = None,
     metrics: Mapping[str, Any] | None = None,
 ) -> None:
     """Write a bundle, whole or not at all; one that is there is replaced.
@@ -106,19 +120,27 @@ def save_bundle(
         adapted: the trained classifier; its weights must be whole on this process.
         grid: of the volumes that it was trained on.
         provenance: what it was trained on and how, as JSON values; holds no patient's data.
-        thresholds: operating point by finding key, a probability.
+        thresholds: by finding key, the calibrated probability from which serving calls the finding present.
+        operating_points: further thresholds, by the name of the point and then by finding key.
+        calibration: from logits to probabilities; the plain sigmoid by default.
         metrics: validation figures, as JSON values.
 
     Raises:
         BundleError: a threshold names no finding or is no probability, or the adapter's weights are not finite.
     """
-    _check_thresholds(thresholds or {})
+    for each in (thresholds or {}, *(operating_points or {}).values()):
+        _check_thresholds(each)
     folder = folder.absolute()
     folder.parent.mkdir(parents=True, exist_ok=True)
     part = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", suffix=".part", dir=folder.parent))
     try:
         _write_weights(part, adapted)
-        manifest = _manifest(adapted, grid, provenance, thresholds or {}, metrics or {})
+        manifest = _manifest(adapted, grid, provenance) | {
+            "thresholds": dict(thresholds or {}),
+            "operating_points": {name: dict(points) for name, points in (operating_points or {}).items()},
+            "calibration": (calibration or Calibration()).to_json(),
+            "metrics": _plain(metrics or {}),
+        }
         (part / "MODEL_CARD.md").write_text(model_card(manifest), encoding="utf-8")
         manifest["files"] = {file.name: _sha256(file) for file in sorted(part.iterdir())}
         text = json.dumps(manifest, indent=2, sort_keys=True, allow_nan=False) + "\n"
@@ -154,6 +176,16 @@ def load_bundle(
     return Bundle(grid=_grid(manifest["grid"]), manifest=manifest, adapted=adapted, sha=sha)
 
 
+def schema_of(place: str | Path | Location) -> int | None:
+    """The version of the bundle at a place, read from its manifest alone; None where there is none to read."""
+    try:
+        manifest = json.loads((Location.of(place) / MANIFEST).read_bytes())
+    except (OSError, ValueError):
+        return None
+    version = manifest.get("schema") if isinstance(manifest, dict) else None
+    return version if isinstance(version, int) else None
+
+
 def _write_weights(part: Path, adapted: Adapted) -> None:
     classifier = adapted.classifier
     if not all(torch.isfinite(value).all() for value in adapted.model.parameters() if value.requires_grad):
@@ -175,13 +207,7 @@ def _save(state: Mapping[str, Tensor], file: Path) -> None:
     save_file(held, file)
 
 
-def _manifest(
-    adapted: Adapted,
-    grid: Grid,
-    provenance: Mapping[str, Any],
-    thresholds: Mapping[str, float],
-    metrics: Mapping[str, Any],
-) -> dict[str, Any]:
+def _manifest(adapted: Adapted, grid: Grid, provenance: Mapping[str, Any]) -> dict[str, Any]:
     backbone = adapted.classifier.backbone
     manifest = {
         "schema": SCHEMA,
@@ -204,8 +230,6 @@ def _manifest(
         },
         "classifier": {"query_per_finding": adapted.classifier.query_per_finding},
         "findings": list(KEYS),
-        "thresholds": dict(thresholds),
-        "metrics": dict(metrics),
         "provenance": dict(provenance),
     }
     plain: dict[str, Any] = _plain(manifest)

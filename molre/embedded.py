@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 
+from molre.bundle import MANIFEST as BUNDLE
+from molre.bundle import SCHEMA, schema_of
 from molre.location import Location
 from molre.sources.ingest import IngestConfig, ingest
 from molre.store import MANIFEST
@@ -21,10 +23,18 @@ def default_store() -> str:
 
 
 def default_bundle() -> str:
-    """The bundle trained on the embedded cohort with the default settings; made where it is not there yet."""
+    """The bundle trained on the embedded cohort with the default settings.
+
+    It is made where it is not there yet, and made anew where another molre left one that this one cannot read.
+    """
     config = TrainConfig()
     bundle = Location.of(config.out) / "bundle"
-    if not (bundle / "bundle.json").exists():
+    found = schema_of(bundle)
+    if found == SCHEMA:
+        return bundle.uri
+    if (bundle / BUNDLE).exists():
+        print(f"the bundle in {bundle} has schema {found}, this molre reads {SCHEMA}: making it anew", flush=True)
+    else:
         print("no --bundle: training one on the embedded phantom cohort", flush=True)
-        train(dataclasses.replace(config, store=default_store()))
+    train(dataclasses.replace(config, store=default_store()))
     return bundle.uri

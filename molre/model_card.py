@@ -31,6 +31,7 @@ to diagnose, to rule out or to rank patients, and do not show its output where c
 | adapter | {adapter} |
 | input | grid {grid}: {shape} slices × rows × columns at {spacing} mm; windows {windows} |
 | operating points | {thresholds} of {findings} findings have a threshold |
+| calibration | {calibration} |
 
 ## Data and training
 
@@ -94,9 +95,20 @@ def model_card(manifest: dict[str, Any]) -> str:
         spacing=" × ".join(map(str, grid["spacing_mm"])),
         windows=", ".join(f"{centre:g}/{width:g} HU" for centre, width in manifest["windows"]["centre_width"]),
         thresholds=len(manifest["thresholds"]),
+        calibration=_calibration(manifest["calibration"]),
         provenance=json.dumps(manifest["provenance"], indent=2, sort_keys=True),
         metrics=json.dumps(manifest["metrics"], indent=2, sort_keys=True),
         licence=backbone["licence"],
+    )
+
+
+def _calibration(curves: dict[str, Any]) -> str:
+    if not curves:
+        return "none; the probabilities are the loss's own and run high for rare findings"
+    own = sum(curve["fit"] == "own" for curve in curves.values())
+    return (
+        f"a scale and a shift a finding, fitted on the validation split: {own} findings have their own, "
+        f"{len(curves) - own} share one"
     )
 
 

@@ -14,6 +14,7 @@ import torch
 from molre.adapters import AdapterConfig, attach
 from molre.backbones import BACKBONES, SliceInput, build, register, spec_named
 from molre.bundle import load_bundle, save_bundle
+from molre.calibration import Calibration, Curve
 from molre.classifier import Classifier
 from molre.errors import BundleError, ConfigError
 from molre.findings import KEYS
@@ -70,7 +71,7 @@ def volumes():
 
 def probabilities(adapted, hu):
     with torch.inference_mode():
-        return adapted.model.eval()(torch.from_numpy(hu)).sigmoid().numpy()
+        return Calibration().probabilities(adapted.model.eval()(torch.from_numpy(hu)).numpy())
 
 
 @pytest.mark.parametrize("site", ["feature", "last_block"])
@@ -146,6 +147,22 @@ def test_the_manifest_says_what_it_is_made_of(tmp_path):
     assert manifest["provenance"] == {"store": {"source": "phantom"}, "score": None, "shape": [1, 2]}
     assert manifest["metrics"] == {"mean_auc": 0.5}
     assert bundle.thresholds == {"calvarial_fracture": 0.25}
+
+
+def test_calibration_and_operating_points_come_back_and_are_applied(tmp_path):
+    adapted, hu = trained(), volumes()
+    calibration = Calibration(curves={KEYS[1]: Curve(scale=0.5, shift=-1.0, fit="own")})
+    points = {"sensitivity_0.95": {KEYS[1]: 0.125}}
+    save_bundle(
+        tmp_path / "bundle", adapted, grid=GRID, provenance={}, calibration=calibration, operating_points=points
+    )
+    bundle = load_bundle(tmp_path / "bundle")
+    assert (bundle.calibration, bundle.operating_points) == (calibration, points)
+    plain, found = probabilities(adapted, hu), bundle.predict(hu)
+    logit = np.log(plain[:, 1] / (1 - plain[:, 1]))
+    np.testing.assert_allclose(found[:, 1], 1 / (1 + np.exp(1 - logit / 2)), rtol=1e-4)
+    np.testing.assert_allclose(found[:, 2:], plain[:, 2:], rtol=1e-6)
+    assert "1 findings have their own, 0 share one" in (tmp_path / "bundle/MODEL_CARD.md").read_text()
 
 
 def test_the_card_is_plain_about_use_data_and_licence(tmp_path):

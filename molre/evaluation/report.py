@@ -6,33 +6,24 @@ The page for people is drawn from these values alone (:mod:`molre.evaluation.pag
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float32, Float64, Int8
-from sklearn.metrics import roc_curve
+from jaxtyping import Float32, Float64
 
-from molre.evaluation.auc import LEVEL, why_undefined
-from molre.evaluation.metrics import (
-    Areas,
-    Reliability,
-    areas,
-    average_precision,
-    brier,
-    group_areas,
-    group_detection,
-    mean_area,
-    operating_point,
-    reliability,
-)
+from molre.calibration import Calibration
+from molre.evaluation.curves import precision_recall, roc
+from molre.evaluation.delong import delong_interval
+from molre.evaluation.interval import LEVEL
+from molre.evaluation.measures import METRICS, Measures, group_rows, macro_rows, measures
+from molre.evaluation.operating import operating_point
+from molre.evaluation.reliability import Reliability, reliability
 from molre.evaluation.scores import Scores
+from molre.evaluation.subgroups import subgroups
 from molre.evaluation.usage import by_finding, usage
-from molre.findings import FINDINGS, GROUPS
-
-COMMON = 10
-"""Positives from which a finding counts for the second mean AUC, which rare findings do not sway."""
+from molre.findings import FINDINGS
 
 _WORDS = {
     "infarction_ischemia": "Infarction and ischemia",
@@ -40,9 +31,6 @@ _WORDS = {
     "postsurgical_devices": "Postsurgical and devices",
 }
 """Groups whose keys do not read well as they stand."""
-
-_ROC_POINTS = 200
-"""Corners kept of a curve: finer than a pixel of the plot."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -52,6 +40,7 @@ class Subject:
     Attributes:
         bundle: where the bundle lies.
         bundle_sha: digest of its weights.
+        made_with: version and commit of the molre that made it.
         store: where the store lies.
         source: the store's source, such as ``phantom`` or ``dicom``.
         split: the split that was scored.
@@ -66,6 +55,7 @@ class Subject:
 
     bundle: str
     bundle_sha: str
+    made_with: str
     store: str
     source: str
     split: str
@@ -83,6 +73,9 @@ def build(
     subject: Subject,
     *,
     thresholds: Mapping[str, float] | None = None,
+    operating_points: Mapping[str, Mapping[str, float]] | None = None,
+    calibration: Calibration | None = None,
+    attributes: Mapping[str, Sequence[Any]] | None = None,
     gates: Mapping[str, Float32[np.ndarray, "series routed experts"]] | None = None,
     bootstrap: int = 1000,
     seed: int = 0,
@@ -92,27 +85,29 @@ def build(
     Args:
         scores: predictions with their labels.
         subject: what was evaluated.
-        thresholds: the bundle's threshold by finding key, for sensitivity and specificity.
+        thresholds: the bundle's threshold by finding key, from which serving calls a finding present.
+        operating_points: the bundle's thresholds by the name of an operating point, then by finding key.
+        calibration: with which the bundle made the probabilities.
+        attributes: by column of the store, a value a row, from which subgroups are made; without them there are none.
         gates: by adapter site, the gates of every series; none where the adapter has no router.
         bootstrap: resamples behind each interval.
         seed: seed of the resampling.
     """
-    found = areas(scores, resamples=bootstrap, seed=seed)
-    everything = list(range(len(FINDINGS)))
-    macro, defined = mean_area(found, everything)
-    common, common_findings = mean_area(found, everything, min_positives=COMMON)
+    found = measures(scores, resamples=bootstrap, seed=seed)
     return {
         "evaluated": asdict(subject) | scores.counts(),
         "bootstrap": {"resamples": bootstrap, "seed": seed, "unit": "patient", "level": LEVEL},
-        "macro": {
-            "auc": macro.to_json(),
-            "findings": defined,
-            "common": {"min_positives": COMMON, "auc": common.to_json(), "findings": common_findings},
-        },
-        "groups": group_areas(scores, found),
-        "findings": [_finding(scores, found, at, thresholds or {}) for at in everything],
-        "calibration": _calibration(reliability(scores.labels, scores.probabilities)),
-        "roc": [curve for curve in (_roc(scores, group) for group in GROUPS) if curve],
+        "macro": macro_rows(found),
+        "groups": group_rows(scores, found),
+        "findings": [
+            _finding(scores, found, at, thresholds or {}, operating_points or {}) for at in range(len(FINDINGS))
+        ],
+        "calibration": _calibration(reliability(scores.labels, scores.probabilities), calibration or Calibration()),
+        "roc": roc(scores),
+        "precision_recall": precision_recall(scores),
+        "subgroups": [one.to_json() for one in subgroups(scores, attributes, resamples=bootstrap, seed=seed)]
+        if attributes
+        else [],
         "experts": [
             {"site": site, **usage(table).to_json(), "by_finding": by_finding(table, scores.labels)}
             for site, table in (gates or {}).items()
@@ -121,29 +116,41 @@ def build(
     }
 
 
-def _finding(scores: Scores, found: Areas, at: int, thresholds: Mapping[str, float]) -> dict[str, Any]:
+def _finding(
+    scores: Scores,
+    found: Measures,
+    at: int,
+    thresholds: Mapping[str, float],
+    operating_points: Mapping[str, Mapping[str, float]],
+) -> dict[str, Any]:
     """The report's entry of one finding."""
     finding = FINDINGS[at]
     labels, probabilities = scores.labels[:, at], scores.probabilities[:, at]
-    threshold = thresholds.get(finding.key)
-    point = None if threshold is None else {"value": threshold, **operating_point(labels, probabilities, threshold)}
-    return {
-        "key": finding.key,
-        "name": finding.name,
-        "group": finding.group,
-        "auc": found.findings[at].to_json(),
-        "positives": found.positives[at],
-        "negatives": found.negatives[at],
-        "unknown": int((labels < 0).sum()),
-        "average_precision": average_precision(labels, probabilities),
-        "brier": brier(labels, probabilities),
-        "ece": reliability(labels, probabilities).error,
-        "threshold": point,
-    }
+
+    def point(chosen: Mapping[str, float]) -> dict[str, Any] | None:
+        threshold = chosen.get(finding.key)
+        if threshold is None:
+            return None
+        return {"value": threshold, **operating_point(labels, probabilities, threshold)}
+
+    return (
+        {"key": finding.key, "name": finding.name, "group": finding.group}
+        | {metric: found.interval(metric, at).to_json() for metric in METRICS}
+        | {
+            "delong": delong_interval(labels, probabilities, scores.clusters).to_json(),
+            "positives": int(found.positives[at]),
+            "negatives": int(found.negatives[at]),
+            "unknown": int((labels < 0).sum()),
+            "threshold": point(thresholds),
+            "operating_points": {name: point(chosen) for name, chosen in operating_points.items()},
+        }
+    )
 
 
-def _calibration(curve: Reliability) -> dict[str, Any]:
+def _calibration(curve: Reliability, applied: Calibration) -> dict[str, Any]:
     return {
+        "applied": bool(applied.curves),
+        "findings_by_fit": applied.counts(),
         "ece": curve.error,
         "predicted": _values(curve.predicted),
         "observed": _values(curve.observed),
@@ -154,22 +161,6 @@ def _calibration(curve: Reliability) -> dict[str, Any]:
 def _values(figures: Float64[np.ndarray, "n"]) -> list[float | None]:
     """Figures with None for NaN, which JSON has no word for."""
     return [float(figure) if np.isfinite(figure) else None for figure in figures]
-
-
-def _roc(scores: Scores, group: str) -> dict[str, Any] | None:
-    """Curve of "any finding of the group", or None where it is undefined."""
-    labels, score = group_detection(scores, group)
-    if why_undefined(labels):
-        return None
-    false, true = _corners(labels, score)
-    return {"group": group, "positives": int((labels == 1).sum()), "false_positive_rate": false, "sensitivity": true}
-
-
-def _corners(labels: Int8[np.ndarray, "rows"], score: Float32[np.ndarray, "rows"]) -> tuple[list[float], list[float]]:
-    known = labels >= 0
-    false, true, _ = roc_curve(labels[known], score[known])
-    keep = np.unique(np.linspace(0, len(false) - 1, min(len(false), _ROC_POINTS)).round().astype(int))
-    return [float(x) for x in false[keep]], [float(y) for y in true[keep]]
 
 
 def print_table(report: Mapping[str, Any]) -> str:

@@ -11,6 +11,7 @@ from molre.evaluation.page import page
 from molre.evaluation.prediction import open_bundle, predict
 from molre.evaluation.report import Subject, build
 from molre.evaluation.scores import to_parquet
+from molre.evaluation.subgroups import COLUMNS
 from molre.location import Location
 from molre.store import Store
 
@@ -64,6 +65,9 @@ def evaluate(
         prediction.scores,
         subject_of(bundle, bundle_uri, store, split),
         thresholds=bundle.thresholds,
+        operating_points=bundle.operating_points,
+        calibration=bundle.calibration,
+        attributes=store.table(list(COLUMNS)).take(store.indices(split)).to_pydict(),
         gates=prediction.gates,
         bootstrap=bootstrap,
         seed=seed,
@@ -79,6 +83,7 @@ def subject_of(bundle: Bundle, bundle_uri: str, store: Store, split: str) -> Sub
     return Subject(
         bundle=bundle_uri,
         bundle_sha=bundle.sha,
+        made_with=" ".join(filter(None, (bundle.manifest["molre"], bundle.manifest["commit"]))),
         store=store.uri,
         source=store.manifest.source,
         split=split,

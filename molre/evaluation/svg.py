@@ -46,12 +46,22 @@ def roc(curves: Sequence[Mapping[str, Any]]) -> str:
     """ROC curves on one square."""
     drawn = [_diagonal()]
     for at, curve in enumerate(curves):
-        points = " ".join(
-            f"{_x(false):.1f},{_y(true):.1f}"
-            for false, true in zip(curve["false_positive_rate"], curve["sensitivity"], strict=True)
-        )
+        points = _points(curve["false_positive_rate"], curve["sensitivity"])
         drawn.append(f'<polyline points="{points}" {_stroke(at)}/>')
     return _square("".join(drawn), "1 − specificity", "sensitivity", "ROC curves by group")
+
+
+def precision_recall(curves: Sequence[Mapping[str, Any]]) -> str:
+    """Curves of precision against sensitivity on one square."""
+    drawn = "".join(
+        f'<polyline points="{_points(curve["sensitivity"], curve["precision"])}" {_stroke(at)}/>'
+        for at, curve in enumerate(curves)
+    )
+    return _square(drawn, "sensitivity", "precision", "Precision and sensitivity by group")
+
+
+def _points(across: Sequence[float], up: Sequence[float]) -> str:
+    return " ".join(f"{_x(x):.1f},{_y(y):.1f}" for x, y in zip(across, up, strict=True))
 
 
 def legend_line(at: int) -> str:

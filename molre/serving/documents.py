@@ -65,6 +65,7 @@ _MODEL: dict[str, Any] = {
         "added_fraction": {"type": "number"},
         "grid": {"type": "string"},
         "synthetic": {"type": "boolean", "description": "trained on synthetic scans: means nothing of a patient"},
+        "calibrated": {"type": "boolean", "description": "probabilities were fitted to validation data"},
         "intended_use": {"type": "string"},
     },
 }

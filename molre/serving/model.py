@@ -63,6 +63,7 @@ def facts_of(bundle: Bundle) -> dict[str, Any]:
         "added_fraction": adapter.added_fraction,
         "grid": bundle.grid.name,
         "synthetic": bundle.synthetic,
+        "calibrated": bool(bundle.calibration.curves),
         "intended_use": "research use only; not a medical device",
     }
 

@@ -18,11 +18,13 @@ from ray.train.torch import TorchConfig, TorchTrainer
 
 from molre.adapters import Adapted
 from molre.bundle import save_bundle
+from molre.calibration import Calibration
 from molre.cluster import offer
 from molre.embedding import EmbedConfig, Features, embed
 from molre.errors import ConfigError, TrainingError
+from molre.evaluation.calibration import fit as fit_calibration
 from molre.evaluation.scores import Scores
-from molre.evaluation.thresholds import choose
+from molre.evaluation.thresholds import YOUDEN, choose
 from molre.location import Location
 from molre.store import Store
 from molre.training import checkpoint as checkpoints
@@ -110,7 +112,7 @@ def train(config: TrainConfig) -> dict[str, Any]:
         best = patiently(lambda: _best(config), "read the checkpoints", config.storage_patience_s)
         files = {name: (Location.of(config.out) / name).uri for name in (CURVES, "bundle")}
         with tempfile.TemporaryDirectory() as folder:
-            bundle = _bundle(config, store, best, _thresholds(store, best), Path(folder) / "bundle")
+            bundle = _bundle(config, store, best, Path(folder) / "bundle")
             patiently(
                 lambda: Location.of(files["bundle"]).upload(bundle),
                 f"write {files['bundle']}",
@@ -288,27 +290,27 @@ def _best(config: TrainConfig) -> checkpoints.Checkpoint:
     raise TrainingError(f"the run in {config.out} left no whole checkpoint: choose another --out and train again")
 
 
-def _thresholds(store: Store, checkpoint: checkpoints.Checkpoint) -> dict[str, float]:
-    """A threshold a finding, chosen on the validation split."""
+def _calibrated(store: Store, checkpoint: checkpoints.Checkpoint) -> tuple[Calibration, dict[str, dict[str, float]]]:
+    """Calibration, and thresholds of the calibrated probabilities, both chosen on the validation split."""
     assert checkpoint.logits is not None
     rows, logits = store.indices("val"), checkpoint.logits
+    calibration = fit_calibration(store.labels()[rows], logits)
     table = store.table(["patient", "study", "series"]).take(rows)
     scores = Scores(
         patients=table["patient"].to_pylist(),
         studies=table["study"].to_pylist(),
         series=table["series"].to_pylist(),
         labels=store.labels()[rows],
-        probabilities=torch.from_numpy(logits).sigmoid().numpy(),
+        probabilities=calibration.probabilities(logits),
     )
-    return choose(scores)
+    return calibration, choose(scores)
 
 
-def _bundle(
-    config: TrainConfig, store: Store, state: checkpoints.Checkpoint, thresholds: dict[str, float], folder: Path
-) -> Path:
+def _bundle(config: TrainConfig, store: Store, state: checkpoints.Checkpoint, folder: Path) -> Path:
     """Build the classifier with its real backbone, put the best checkpoint in, and save it."""
     adapted = make(config, store.grid, cached=False)
     load_trained(adapted, state.parameters)
+    calibration, points = _calibrated(store, state)
     provenance = {
         "store": {"source": store.manifest.source, "counts": store.manifest.counts},
         "training": dataclasses.asdict(config),
@@ -316,5 +318,13 @@ def _bundle(
         "trained": time.strftime("%Y-%m-%d"),
         "torch": torch.__version__,
     }
-    save_bundle(folder, adapted, grid=store.grid, provenance=provenance, thresholds=thresholds)
+    save_bundle(
+        folder,
+        adapted,
+        grid=store.grid,
+        provenance=provenance,
+        thresholds=points[YOUDEN],
+        operating_points=points,
+        calibration=calibration,
+    )
     return folder

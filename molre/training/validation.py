@@ -10,6 +10,7 @@ from jaxtyping import Float32, Int8
 
 from molre.adapters import GateFigures
 from molre.evaluation.auc import auc
+from molre.evaluation.measures import enough
 
 SCORE = "score"
 """Metric by which checkpoints are kept: mean validation AUC, 0 where no finding has one, -1 where not validated."""
@@ -25,10 +26,10 @@ def mean_area(
 
     Where no finding has as many, all count that have both: on a small store a rough score is better than none.
     """
-    few = np.minimum((labels == 1).sum(axis=0), (labels == 0).sum(axis=0))
-    counted = np.flatnonzero(few >= least)
-    if not len(counted):
-        counted = np.flatnonzero(few >= 1)
+    cases = list(zip((labels == 1).sum(axis=0).tolist(), (labels == 0).sum(axis=0).tolist(), strict=True))
+    counted = [at for at, sides in enumerate(cases) if enough(*sides, least)]
+    if not counted:
+        counted = [at for at, sides in enumerate(cases) if enough(*sides, 1)]
     areas = [auc(labels[:, at], scores[:, at]) for at in counted]
     defined = [area for area in areas if area is not None]
     return (float(np.mean(defined)) if defined else None), len(defined)

@@ -1,14 +1,13 @@
 """The area and its interval: against scikit-learn, by hand, and by simulation."""
 
-import time
-
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import roc_auc_score
 
-from molre.evaluation.auc import auc, auc_interval, joint_auc, patient_draws, weighted_auc, wilson
+from molre.evaluation.auc import auc, auc_interval, weighted_auc
+from molre.evaluation.interval import wilson
 
 
 def made(rows, *, seed, ties=False, prevalence=0.3):
@@ -54,16 +53,8 @@ def test_a_weight_is_as_many_copies_of_the_row(rows):
     scores = np.array([row[1] for row in rows], np.float32)
     times = np.array([row[2] for row in rows])
     copied = auc(np.repeat(labels, times), np.repeat(scores, times))
-    weighted = weighted_auc(labels, scores, times[:, None].astype(np.float32))[0]
+    weighted = weighted_auc(labels, scores, times[None].astype(np.float32))[0]
     assert np.isnan(weighted) if copied is None else weighted == pytest.approx(copied, abs=1e-12)
-
-
-def test_draws_keep_the_size_of_each_stratum():
-    strata = [np.array([0, 3]), np.array([1, 2, 4, 5])]
-    draws = patient_draws(strata, 7, 50, np.random.default_rng(0))
-    assert (draws[[0, 3]].sum(axis=0) == 2).all()
-    assert (draws[[1, 2, 4, 5]].sum(axis=0) == 4).all()
-    assert (draws[6] == 0).all()
 
 
 def test_the_same_seed_gives_the_same_interval_and_another_does_not():
@@ -120,18 +111,3 @@ def test_intervals_of_few_positives_cover_too():
         interval = auc_interval(labels, scores, np.arange(104), resamples=200, seed=trial)
         covered += interval.low <= 0.76025 <= interval.high
     assert covered / trials >= 0.93
-
-
-def test_joint_resamples_are_shared_by_the_findings():
-    labels, scores = made(100, seed=9)
-    joint = joint_auc(np.stack([labels, labels], 1), np.stack([scores, scores], 1), np.arange(100), resamples=50)
-    assert joint.shape == (2, 50)
-    np.testing.assert_array_equal(joint[0], joint[1])
-
-
-def test_seventy_five_findings_are_quick():
-    columns = [made(1000, seed=seed, prevalence=0.1) for seed in range(75)]
-    start = time.perf_counter()
-    for at, (labels, scores) in enumerate(columns):
-        auc_interval(labels, scores, np.arange(1000), seed=[0, at])
-    assert time.perf_counter() - start < 15  # about 2 s on an idle machine
