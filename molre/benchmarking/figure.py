@@ -60,8 +60,14 @@ def _gains(axis: Axes, made: Table) -> None:
     axis.set_xlabel("gain in mean AUC with 95 % interval, paired by patient and seed", fontsize=9)
     axis.set_title("Gain over the references", loc="left", fontsize=10.5, color=INK, fontweight="bold")
     if told:
-        axis.legend(frameon=False, fontsize=8.5, loc="lower left", bbox_to_anchor=(0.3, 1.0), ncols=len(told),
-                    borderaxespad=0.2)  # fmt: skip
+        axis.legend(
+            frameon=False,
+            fontsize=8.5,
+            loc="lower right",
+            bbox_to_anchor=(1.0, 1.0),
+            ncols=len(told),
+            borderaxespad=0.2,
+        )
 
 
 def _name(row: Row) -> str:

@@ -115,7 +115,7 @@ def _row(
     gains = {
         name: gain(mine, found[backbone, name], members, tested)
         for name in REFERENCES
-        if name != adapter and (backbone, name) in found
+        if adapter not in ("none", name) and (backbone, name) in found
     }
     experts = [each.experts["effective_experts"] for each in runs if each.experts]
     return Row(
