@@ -14,7 +14,8 @@ def main(config: BenchmarkConfig) -> dict[str, Any]:
     """Run, and print the table."""
     told = benchmark(dataclasses.replace(config, store=config.store or default_store()))
     print(told.pop("markdown"))
-    print(f"table  {told['table']}")
+    print(f"table    {told['table']}")
+    print(f"account  {told['account']}")
     return told
 
 

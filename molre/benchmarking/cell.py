@@ -56,13 +56,13 @@ class Result:
         cell: whose it is.
         facts: what its training told: ``added_parameters``, ``added_fraction``, ``train_s``, ``evaluate_s``.
         scores: its predictions on the test split.
-        experts: use of the experts on the test split, as ``report.json`` holds it; None without a router.
+        experts: use of the experts on the test split, by site, as ``report.json`` holds it.
     """
 
     cell: Cell
     facts: dict[str, Any]
     scores: Scores
-    experts: dict[str, Any] | None
+    experts: list[dict[str, Any]]
 
 
 def cells(config: BenchmarkConfig) -> list[Cell]:
@@ -103,7 +103,7 @@ def result(cell: Cell) -> Result | None:
             )
     report = json.loads((out / REPORT).read_bytes())
     scores = from_parquet((out / PREDICTIONS).read_bytes())
-    return Result(cell=cell, facts=done["facts"], scores=scores, experts=report.get("experts"))
+    return Result(cell=cell, facts=done["facts"], scores=scores, experts=report["experts"])
 
 
 def complete(cell: Cell) -> None:

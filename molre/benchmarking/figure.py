@@ -8,7 +8,8 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from molre.benchmarking.table import Row, Table, p_value
+from molre.benchmarking.table import Row, Table
+from molre.benchmarking.words import p_value
 from molre.evaluation.interval import Interval
 
 INK = "#222222"

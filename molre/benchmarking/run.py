@@ -7,6 +7,7 @@ from typing import Any
 
 import pandas as pd
 
+from molre.benchmarking.account import account
 from molre.benchmarking.cell import Result, cells, complete, result
 from molre.benchmarking.config import BenchmarkConfig
 from molre.benchmarking.figure import png
@@ -19,6 +20,9 @@ RESULTS = "results.csv"
 
 TABLE = "table"
 """The table, as ``.md``, ``.csv`` and ``.png``."""
+
+ACCOUNT = "account.md"
+"""The table with what it says: gains by reference, group and finding, and the experts' use."""
 
 DIFFERENCES = "differences.csv"
 """A row a comparison and finding."""
@@ -58,6 +62,7 @@ def _written(config: BenchmarkConfig, results: list[Result], made: Table) -> dic
         f"{TABLE}.md": told.encode(),
         f"{TABLE}.csv": rows.to_csv(index=False).encode(),
         f"{TABLE}.png": png(made),
+        ACCOUNT: account(config, made, results).encode(),
         DIFFERENCES: differences(made).to_csv(index=False).encode(),
     }
     for name, content in files.items():
@@ -66,7 +71,8 @@ def _written(config: BenchmarkConfig, results: list[Result], made: Table) -> dic
         except OSError as error:
             raise MolreError(f"cannot write {name} to {out}: {error}; run the same command again") from None
     plain = json.loads(rows.to_json(orient="records"))
-    return {"rows": plain, "table": (out / f"{TABLE}.md").uri, "markdown": told}
+    where = {"table": (out / f"{TABLE}.md").uri, "account": (out / ACCOUNT).uri}
+    return {"rows": plain, **where, "markdown": told}
 
 
 def _cells(results: list[Result], made: Table) -> pd.DataFrame:

@@ -10,6 +10,7 @@ import pandas as pd
 
 from molre.benchmarking.cell import Result
 from molre.benchmarking.gains import Areas, Gain, areas, gain, with_cases
+from molre.benchmarking.words import figures, p_value
 from molre.evaluation.interval import FEW, Interval
 from molre.evaluation.measures import COMMON
 from molre.findings import FINDINGS, KEYS
@@ -35,7 +36,7 @@ class Row:
         seed_sd: standard deviation of the mean area between seeds; None for a single seed.
         excellent: findings whose mean area over seeds is at least ``EXCELLENT``.
         gains: by reference, this less the reference.
-        effective: experts in use, a mean over seeds; None without a router.
+        effective: experts in use, a mean over seeds and sites; None without a router.
     """
 
     backbone: str
@@ -117,7 +118,7 @@ def _row(
         for name in REFERENCES
         if adapter not in ("none", name) and (backbone, name) in found
     }
-    experts = [each.experts["effective_experts"] for each in runs if each.experts]
+    experts = [site["effective_experts"] for each in runs for site in each.experts]
     return Row(
         backbone=backbone,
         adapter=adapter,
@@ -203,30 +204,17 @@ def markdown(made: Table, workers: int, price: float | None) -> str:
     for row in made.rows:
         hours = workers * row.facts["train_s"] / 3600
         cells = [row.backbone, row.adapter]
-        cells += [f"{row.facts['added_parameters']:,.0f} ({row.facts['added_fraction']:.3%})", _interval(row.auc)]
+        cells += [f"{row.facts['added_parameters']:,.0f} ({row.facts['added_fraction']:.3%})", figures(row.auc)]
         cells += [_gain(row.gains.get(name)) for name in references]
         cells += [str(row.excellent), f"{row.facts['train_s']:.0f} s"]
         lines.append([*cells, f"{hours:.3f}" if price is None else f"{hours * price:.2f}"])
     return "\n".join(f"| {' | '.join(cells)} |" for cells in lines) + "\n\n" + _legend(made)
 
 
-def _interval(interval: Interval, sign: str = "") -> str:
-    if interval.value is None:
-        return "–"
-    if interval.low is None or interval.high is None:
-        return f"{interval.value:{sign}.3f}"
-    return f"{interval.value:{sign}.3f} ({interval.low:{sign}.3f} to {interval.high:{sign}.3f})"
-
-
 def _gain(found: Gain | None) -> str:
     if found is None:
         return "–"
-    return _interval(found.macro, "+") + ("" if found.p is None else f", {p_value(found.p)}")
-
-
-def p_value(p: float) -> str:
-    """As a paper prints it."""
-    return "p < 0.001" if p < 0.001 else f"p = {p:.3f}"
+    return figures(found.macro, "+") + ("" if found.p is None else f", {p_value(found.p)}")
 
 
 def _legend(made: Table) -> str:

@@ -7,6 +7,7 @@ import pytest
 from PIL import Image
 from test_gains import KNOWN, labels_of, scored
 
+from molre.benchmarking.account import account
 from molre.benchmarking.cell import Cell, Result, cells
 from molre.benchmarking.config import BenchmarkConfig
 from molre.benchmarking.figure import png
@@ -24,7 +25,14 @@ def results():
     for cell in cells(BenchmarkConfig(store="/nowhere", out="/nowhere/out", seeds=3)):
         facts = {"added_parameters": 100, "added_fraction": 0.004, "train_s": 36.0, "evaluate_s": 5.0}
         seed = 10 * list(SKILLS).index(cell.adapter) + cell.seed
-        experts = {"effective_experts": 4.0} if cell.adapter == "molre" else None
+        gates = {
+            "site": "feature",
+            "experts": 6,
+            "effective_experts": 4.0,
+            "entropy": 0.7,
+            "dominant_share": [1 / 6] * 6,
+        }
+        experts = [gates] if cell.adapter == "molre" else []
         scores = scored(labels, skill=SKILLS[cell.adapter], seed=seed)
         made.append(Result(cell=cell, facts=facts, scores=scores, experts=experts))
     return made
@@ -72,6 +80,17 @@ def test_every_comparison_has_a_row_a_finding(made):
     one = rows[(rows.adapter == "molre") & (rows.reference == "none")]
     assert (one["auc"] - one["auc_reference"]).tolist() == pytest.approx(one["gain"].tolist())
     assert (one["p_holm"] >= one["p"]).all()
+
+
+def test_the_account_says_what_was_gained_where_and_by_which_experts(results, made, small_store):
+    told = account(BenchmarkConfig(store=small_store, seeds=3), made, results)
+    gain = made.rows[-1].gains["none"].macro
+    assert f"over none: {gain.value:+.3f} ({gain.low:+.3f} to {gain.high:+.3f})" in told
+    assert "ahead with 3 of 3 seeds: **a gain**" in told
+    assert "48 series of source test (30 train, 9 val, 9 test)" in told
+    assert "In use are 4.00 experts on average" in told
+    assert "| 2 | feature | 6 | 4.00 | 0.700 | 17%, 17%" in told
+    assert "python jobs/benchmark.py --seeds 3" in told
 
 
 def test_the_picture_is_one(made):
