@@ -20,7 +20,7 @@ def test_cells_that_are_complete_are_kept_and_other_settings_refused(ray_cluster
     done = Path(tmp_path, "dinov3-tiny", "none", "seed-0", "done.json")
     assert json.loads(done.read_text())["facts"]["train_s"] > 0
     report = json.loads(done.with_name("report.json").read_text())
-    (row,) = csv.DictReader(Path(tmp_path, "results.csv").open())
+    (row,) = csv.DictReader(Path(tmp_path, "results.csv").read_text().splitlines())
     assert float(row["auc"]) == pytest.approx(report["macro"]["auc"]["value"])
     assert {path.name for path in tmp_path.iterdir()} >= {
         "table.md", "table.csv", "table.png", "account.md", "differences.csv",
