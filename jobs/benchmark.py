@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
-from molre.benchmarking import BenchmarkConfig, benchmark, markdown
+from molre.benchmarking import BenchmarkConfig, benchmark
 from molre.embedded import default_store
 from molre.job import run
 
@@ -13,8 +13,9 @@ from molre.job import run
 def main(config: BenchmarkConfig) -> dict[str, Any]:
     """Run, and print the table."""
     told = benchmark(dataclasses.replace(config, store=config.store or default_store()))
-    print(markdown(told["rows"]))
-    print(f"table  {told['table']}")
+    print(told.pop("markdown"))
+    print(f"table    {told['table']}")
+    print(f"account  {told['account']}")
     return told
 
 

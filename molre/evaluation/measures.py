@@ -131,8 +131,11 @@ def mean_interval(
     A resample may hold no positive of a rare finding. Leaving the finding out there would pull the mean towards the
     common findings and off its own interval; its own figure keeps it centred.
     """
+    mean = float(np.average(values, weights=weights))
+    if not draws.shape[1]:
+        return Interval(value=mean)
     filled = np.where(np.isfinite(draws), draws, values[:, None])
-    return percentile(float(np.average(values, weights=weights)), np.average(filled, axis=0, weights=weights))
+    return percentile(mean, np.average(filled, axis=0, weights=weights))
 
 
 def measures(scores: Scores, *, resamples: int = 1000, seed: int = 0) -> Measures:
