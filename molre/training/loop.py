@@ -14,10 +14,8 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
-import ray.train
 import torch
 from jaxtyping import Float32, Int64
-from ray.train import CheckpointUploadMode
 from ray.train.torch import get_device
 from ray.train.v2._internal.constants import VALIDATE_STORAGE_MARKER_FILENAME
 from ray.train.v2._internal.execution import context
@@ -37,11 +35,11 @@ from molre.training.loss import class_weights
 from molre.training.planning import agreed, part_rows, write_plan
 from molre.training.sampler import Sampler, rarity, share
 from molre.training.schedule import learning_rate
+from molre.training.seat import Seat, TrainSeat
 from molre.training.storage import Uploader, patiently
 from molre.training.trainee import Trainee, make
-from molre.training.validation import CHECKPOINTS, SCORE, mean_area, merged
+from molre.training.validation import BEST, CHECKPOINTS, SCORE, mean_area, merged
 from molre.training.watch import Pace, Step, Validation, Watcher
-from molre.training.watchers import watchers_of
 
 
 def train_worker(settings: dict[str, Any]) -> str | None:
@@ -59,7 +57,7 @@ def train_worker(settings: dict[str, Any]) -> str | None:
     store = Store.open(config.store or "")
     features = Features.open(config.features) if config.cached else None
     try:
-        Worker(config, Examples(store, features, get_device())).run()
+        Worker(config, Examples(store, features, get_device()), TrainSeat()).run()
     except (Hopeless, ConfigError) as fault:
         return str(fault)
     return None
@@ -85,9 +83,6 @@ DIVERGED = (
 """What is told of a loss or weight that is not a number."""
 
 
-NOTICE_S = 120.0
-"""How long before its end a node is told of it where the notice does not say, as on AWS."""
-
 STAYS_S = 300.0
 """How long after its time a node that is still there is taken to have been spared; Ray has long acted by then."""
 
@@ -102,11 +97,12 @@ class Worker:
     Args:
         config: of the run.
         examples: what steps read.
+        seat: where it stands among the workers, and whom it tells.
     """
 
-    def __init__(self, config: TrainConfig, examples: Examples) -> None:
-        self.config, self.examples = config, examples
-        self.rank, self.world = ray.train.get_context().get_world_rank(), ray.train.get_context().get_world_size()
+    def __init__(self, config: TrainConfig, examples: Examples, seat: Seat) -> None:
+        self.config, self.examples, self.seat = config, examples, seat
+        self.rank, self.world = seat.rank, seat.world
         self.device = examples.device
         self.rows = examples.store.indices("train")
         labels = examples.labels[self.rows]
@@ -117,11 +113,10 @@ class Worker:
         adapted = make(config, examples.store.grid, cached=cached)
         self.shown, self.meter = adapted.classifier.shown, GateMeter(adapted.classifier)
         self.trainee = Trainee(adapted, cached)
-        here = ray.train.get_context().get_local_world_size()
-        plan, load = agreed(config, self.trainee, examples.store.grid, self.device, self.world, here)
+        plan, load = agreed(config, self.trainee, examples.store.grid, self.device, self.world, seat.here)
         self.engine = Engine(self.trainee, config, self.world, self.device, plan, load)
         if self.rank == 0:
-            print(plan.told, flush=True)
+            seat.say(plan.told)
             write_plan(config.out, plan, self.engine.settings)
         self.progress, self.losses, self.validations = Progress(), np.zeros(0, np.float32), list[dict[str, Any]]()
         self._recent: list[torch.Tensor] = []
@@ -132,7 +127,7 @@ class Worker:
         self._pace = Pace(config.tell_every_s)
         self._training = Pace(config.tell_every_s)  # since the last validation
         self._restore()
-        self.watchers: list[Watcher] = watchers_of(config, self.progress.seen) if self.rank == 0 else []
+        self.watchers: list[Watcher] = seat.watchers(config, self.progress.seen)
 
     @property
     def total(self) -> int:
@@ -145,6 +140,8 @@ class Worker:
         try:
             if self._validates and self.progress.taken and not self._validated:  # the settings were others before
                 self._validate()
+            elif self._validated:  # before a worker died, perhaps unheard
+                self._report()
             while self.progress.epoch < self.config.epochs and not self.progress.stopped:
                 self._epoch()
                 if self._validates:
@@ -229,15 +226,14 @@ class Worker:
         Ray starts the workers again without that node, when its time is up. Those that went on until then would meet a
         cut connection, which counts as a failure of the run.
         """
-        notice = None if self._warned else ray.train.get_preemption_info()
-        if notice is None:
+        ends_s = None if self._warned else self.seat.ends_s()
+        if ends_s is None:
             return
         self._warned = True
         if self.rank == 0:
             print("note: a node of this run is about to be taken away; leaving a checkpoint", flush=True)
         self._save()
         self._uploader.finish()
-        ends_s = notice.deadline_ms / 1000 if notice.deadline_ms else time.time() + NOTICE_S
         while time.time() < ends_s + STAYS_S:
             time.sleep(1.0)
         self._restart_paces()
@@ -343,16 +339,16 @@ class Worker:
         for watcher in self.watchers:
             watcher.validation(told)
         self._save(logits)
-        metrics = {
-            SCORE: self.progress.score,
-            "mean_auc": area,
-            "loss": loss,
-            "epoch": float(self.progress.epoch),
-            "studies_per_second": rate,
-        }
-        # Asynchronous, since the controller takes one report a poll; what it is told of needs no upload.
-        ray.train.report(metrics, checkpoint_upload_mode=CheckpointUploadMode.ASYNC)
+        self._report()
         self._restart_paces()
+
+    def _report(self) -> None:
+        """Tell the figures of the last validation."""
+        last = self.validations[-1]
+        told = {key: last[key] for key in ("mean_auc", "loss", "studies_per_second")}
+        self.seat.report(
+            {SCORE: self.progress.score, BEST: self.progress.best, "epoch": float(self.progress.epoch), **told}
+        )
 
     def _advance(self, area: float | None) -> None:
         """Take note of a score: whether it is the best, and whether there were enough without one."""
