@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -89,16 +88,15 @@ def _to_controller(metrics: dict[str, Any]) -> None:
     ray.train.report(metrics, checkpoint_upload_mode=CheckpointUploadMode.ASYNC)
 
 
-@contextlib.contextmanager
-def alone() -> Iterator[torch.device]:
-    """A process group of this process only, as DeepSpeed asks for one, and the device it works on."""
+def alone() -> torch.device:
+    """See to a process group of this process only, as DeepSpeed asks for one, and name the device to work on.
+
+    The group stays to the end of the process: DeepSpeed keeps the first it sees.
+    """
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    backend = "nccl" if device.type == "cuda" else "gloo"
-    os.environ.update(ALONE)
-    torch.distributed.init_process_group(backend, store=torch.distributed.HashStore(), rank=0, world_size=1)
-    try:
-        yield device
-    finally:
-        torch.distributed.destroy_process_group()
-        for name in ALONE:
-            os.environ.pop(name, None)
+    if not torch.distributed.is_initialized():
+        os.environ.update(ALONE)
+        backend = "nccl" if device.type == "cuda" else "gloo"
+        store = torch.distributed.HashStore()  # type: ignore[attr-defined]  # not in its stubs
+        torch.distributed.init_process_group(backend, store=store, rank=0, world_size=1)
+    return device

@@ -85,9 +85,7 @@ def importances(rows: pd.DataFrame, space: Space, seed: int) -> dict[str, float]
     study = optuna.create_study(direction="maximize")
     for _, row in rows.iterrows():
         params = {name: row[name] for name in names}
-        study.add_trial(
-            optuna.trial.create_trial(value=float(row["score"]), params=params, distributions=kinds)  # type: ignore[arg-type]
-        )
+        study.add_trial(optuna.trial.create_trial(value=float(row["score"]), params=params, distributions=kinds))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
         return optuna.importance.get_param_importances(

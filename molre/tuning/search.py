@@ -150,7 +150,7 @@ def _least(config: TuneConfig, space: Space) -> int:
 def _resources(config: TuneConfig, suggested: dict[str, Any], *, gpus: bool) -> tune.PlacementGroupFactory:
     """A trial on features works itself; a driver of Ray Train only waits, and would starve its workers of a CPU."""
     cached = config.training(suggested["chosen"], config.out).cached
-    bundle = {"CPU": 0.01} if not cached else {"CPU": 1, "GPU": 1} if gpus else {"CPU": 1}
+    bundle: dict[str, float] = {"CPU": 0.01} if not cached else {"CPU": 1, "GPU": 1} if gpus else {"CPU": 1}
     return tune.PlacementGroupFactory([bundle])
 
 

@@ -42,8 +42,7 @@ def train_here(config: TrainConfig, seat: Seat) -> None:
         config: with store and features resolved.
         seat: whom to tell.
     """
-    with alone() as device:
-        Worker(config, _examples(config.store or "", config.features, device), seat).run()
+    Worker(config, _examples(config.store or "", config.features, alone()), seat).run()
 
 
 @functools.lru_cache(maxsize=1)
