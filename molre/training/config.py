@@ -57,6 +57,8 @@ class TrainConfig:
     """Temperature of the gate's softmax."""
     dropout: float = 0.0
     """Dropout before the experts."""
+    router_width: int | None = None
+    """Hidden units of MoLRE's router; without it 8 a rank up to 64, and fewer where nothing else fits the budget."""
     gate: Gate = "auto"
     """What MoLRE's router decides on: slice, volume, token, or auto: a slice in 2D, a volume in 3D (the paper's)."""
     budget: float | None = None
@@ -235,6 +237,7 @@ class TrainConfig:
             alpha=self.alpha,
             temperature=self.temperature,
             dropout=self.dropout,
+            router_width=self.router_width,
             gate=self.gate,
             budget=self.budget,
             over_budget=self.over_budget,

@@ -14,10 +14,8 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
-import ray.train
 import torch
 from jaxtyping import Float32, Int64
-from ray.train import CheckpointUploadMode
 from ray.train.torch import get_device
 from ray.train.v2._internal.constants import VALIDATE_STORAGE_MARKER_FILENAME
 from ray.train.v2._internal.execution import context
@@ -39,11 +37,11 @@ from molre.training.resumption import furthest
 from molre.training.sampler import Sampler, rarity, share
 from molre.training.schedule import learning_rate
 from molre.training.scoring import Scoring
+from molre.training.seat import Seat, TrainSeat
 from molre.training.storage import Uploader, patiently
 from molre.training.trainee import Trainee, make
-from molre.training.validation import CHECKPOINTS, SCORE, mean_area
+from molre.training.validation import BEST, CHECKPOINTS, SCORE, mean_area
 from molre.training.watch import Pace, Step, Validation, Watcher
-from molre.training.watchers import watchers_of
 
 
 def train_worker(settings: dict[str, Any]) -> str | None:
@@ -61,7 +59,7 @@ def train_worker(settings: dict[str, Any]) -> str | None:
     store = Store.open(config.store or "")
     features = Features.open(config.features) if config.cached else None
     try:
-        Worker(config, Examples(store, features, get_device())).run()
+        Worker(config, Examples(store, features, get_device()), TrainSeat()).run()
     except (Hopeless, ConfigError) as fault:
         return str(fault)
     return None
@@ -97,11 +95,12 @@ class Worker:
     Args:
         config: of the run.
         examples: what steps read.
+        seat: where it stands among the workers, and whom it tells.
     """
 
-    def __init__(self, config: TrainConfig, examples: Examples) -> None:
-        self.config, self.examples = config, examples
-        self.rank, self.world = ray.train.get_context().get_world_rank(), ray.train.get_context().get_world_size()
+    def __init__(self, config: TrainConfig, examples: Examples, seat: Seat) -> None:
+        self.config, self.examples, self.seat = config, examples, seat
+        self.rank, self.world = seat.rank, seat.world
         self.device = examples.device
         self.rows = examples.store.indices("train")
         labels = examples.labels[self.rows]
@@ -112,23 +111,22 @@ class Worker:
         adapted = make(config, examples.store.grid, cached=cached)
         self.shown = adapted.classifier.shown
         self.trainee = Trainee(adapted, cached)
-        here = ray.train.get_context().get_local_world_size()
-        plan, load = agreed(config, self.trainee, examples.store.grid, self.device, self.world, here)
+        plan, load = agreed(config, self.trainee, examples.store.grid, self.device, self.world, seat.here)
         self.engine = Engine(self.trainee, config, self.world, self.device, plan, load)
         self.scoring = Scoring(self.engine, examples, GateMeter(adapted.classifier), self.rank, config.batch_size)
         if self.rank == 0:
-            print(plan.told, flush=True)
+            seat.say(plan.told)
             write_plan(config.out, plan, self.engine.settings)
         self.progress, self.losses, self.validations = Progress(), np.zeros(0, np.float32), list[dict[str, Any]]()
         self._recent: list[torch.Tensor] = []
         self.folder = Location.of(config.out) / CHECKPOINTS
         self._uploader = Uploader(self.folder, config.storage_patience_s)
-        self._preemption = Preemption()
+        self._preemption = Preemption(seat.ends_s)
         self._step_s, self._flushed, self._check_at = 1.0, time.monotonic(), 0
         self._pace = Pace(config.tell_every_s)
         self._training = Pace(config.tell_every_s)  # since the last validation
         self._restore()
-        self.watchers: list[Watcher] = watchers_of(config, self.progress.seen) if self.rank == 0 else []
+        self.watchers: list[Watcher] = seat.watchers(config, self.progress.seen)
 
     @property
     def total(self) -> int:
@@ -141,6 +139,8 @@ class Worker:
         try:
             if self._validates and self.progress.taken and not self._validated:  # the settings were others before
                 self._validate()
+            elif self._validated:  # before a worker died, perhaps unheard
+                self._report()
             while self.progress.epoch < self.config.epochs and not self.progress.stopped:
                 self._epoch()
                 if self._validates:
@@ -319,16 +319,16 @@ class Worker:
         for watcher in self.watchers:
             watcher.validation(told)
         self._save(logits)
-        metrics = {
-            SCORE: self.progress.score,
-            "mean_auc": area,
-            "loss": loss,
-            "epoch": float(self.progress.epoch),
-            "studies_per_second": rate,
-        }
-        # Asynchronous, since the controller takes one report a poll; what it is told of needs no upload.
-        ray.train.report(metrics, checkpoint_upload_mode=CheckpointUploadMode.ASYNC)
+        self._report()
         self._restart_paces()
+
+    def _report(self) -> None:
+        """Tell the figures of the last validation."""
+        last = self.validations[-1]
+        told = {key: last[key] for key in ("mean_auc", "loss", "studies_per_second")}
+        self.seat.report(
+            {SCORE: self.progress.score, BEST: self.progress.best, "epoch": float(self.progress.epoch), **told}
+        )
 
     def _advance(self, area: float | None) -> None:
         """Take note of a score: whether it is the best, and whether there were enough without one."""
@@ -376,7 +376,7 @@ class Worker:
         self.engine.load(saved.parameters, saved.moments, saved.progress.taken)
         self.progress, self.losses, self.validations = saved.progress, saved.losses, saved.validations
         if self.rank == 0 and 0 < self.progress.taken < self.total:
-            print(f"going on from step {self.progress.taken:,} of {self.total:,}", flush=True)
+            self.seat.say(f"going on from step {self.progress.taken:,} of {self.total:,}")
 
 
 def _seed(*parts: int) -> int:

@@ -3,30 +3,28 @@
 from __future__ import annotations
 
 import time
-
-import ray.train
-
-NOTICE_S = 120.0
-"""How long before its end a node is told of it where the notice does not say, as on AWS."""
+from collections.abc import Callable
 
 STAYS_S = 300.0
 """How long after its time a node that is still there is taken to have been spared; Ray has long acted by then."""
 
 
 class Preemption:
-    """The notice, which is heeded once."""
+    """The notice, which is heeded once.
 
-    def __init__(self) -> None:
-        self._heeded = False
-        self._ends_s = 0.0
+    Args:
+        ends_s: tells when a node of the run goes, in seconds since the epoch; None while all stay.
+    """
+
+    def __init__(self, ends_s: Callable[[], float | None]) -> None:
+        self._ask, self._ends_s = ends_s, 0.0
 
     def told(self) -> bool:
         """Whether there is a notice that was not heeded yet."""
-        notice = None if self._heeded else ray.train.get_preemption_info()
-        if notice is None:
+        ends_s = None if self._ends_s else self._ask()
+        if ends_s is None:
             return False
-        self._heeded = True
-        self._ends_s = notice.deadline_ms / 1000 if notice.deadline_ms else time.time() + NOTICE_S
+        self._ends_s = ends_s
         return True
 
     def stand_still(self) -> None:

@@ -15,6 +15,9 @@ from molre.evaluation.measures import enough
 SCORE = "score"
 """Metric by which checkpoints are kept: mean validation AUC, 0 where no finding has one, -1 where not validated."""
 
+BEST = "best"
+"""Metric of the highest score so far, which is the score of the checkpoint that ends up in the bundle."""
+
 CHECKPOINTS = "checkpoints"
 """Folder of a run's checkpoints, below its ``--out``."""
 

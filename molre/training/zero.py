@@ -210,5 +210,5 @@ def node_memory(root: Path = Path("/sys/fs/cgroup")) -> int:
     return min(limits)
 
 
-def _gib(count: float) -> str:
+def _gib(count: int | float) -> str:
     return f"{count / GIB:.1f} GiB"

@@ -30,12 +30,13 @@ def epochs_timed(settings):
     from molre.training.examples import Examples, Part
     from molre.training.loop import Worker
     from molre.training.loss import focal_sum
+    from molre.training.seat import TrainSeat
     from molre.training.trainee import Trainee, make
 
     config = TrainConfig(**settings)
     store = Store.open(config.store)
     features = Features.open(config.features) if config.cached else None
-    worker = Worker(config, Examples(store, features, get_device()))
+    worker = Worker(config, Examples(store, features, get_device()), TrainSeat())
     trainee = Trainee(make(config, store.grid, cached=config.cached), config.cached).train()
     parameters = list(trainee.trained.values())
     optimizer = torch.optim.AdamW(parameters, lr=config.peak_rate, weight_decay=config.weight_decay)

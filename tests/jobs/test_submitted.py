@@ -104,12 +104,14 @@ def test_evaluate_scores_each_test_series_once(submit, trained, store, place):
 
 
 def test_tune_runs_trials_and_its_best_is_a_configuration_of_train(submit, store, place):
-    flags = ["--store", store, "--trials", 4, "--epochs", 4, "--out", place / "tune"]
+    flags = ["--store", store, "--trials", 4, "--epochs", 4, "--bootstrap", 50, "--out", place / "tune"]
     status, told = submit("tune", *flags)
     assert status == 0, told
     trials = list(csv.DictReader((place / "tune" / "trials.csv").open()))
     assert len(trials) == 4
     assert all(float(trial["score"]) > 0 for trial in trials)
+    assert set(summary(place / "tune")["test"]) == {"best", "default", "gain"}
+    assert "mean AUC of the test split: best" in told
     assert len({trial["learning_rate"] for trial in trials}) == 4
     best = max(trials, key=lambda trial: float(trial["score"]))
     chosen = yaml.safe_load((place / "tune" / "best.yaml").read_text())
