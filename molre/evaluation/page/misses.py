@@ -18,9 +18,9 @@ def misses(report: Mapping[str, Any]) -> str:
         return ""
     told = (
         "<p>The errors of which the model is most certain: positives that stand below most negatives, and negatives "
-        "that stand above most positives of the same finding; at most one of either kind a finding and a series. Each slice "
-        "is the one that counted most in the model's mean over slices, in brain, subdural and bone window. Some of "
-        "them may be errors of the labels.</p>"
+        "that stand above most positives of the same finding; at most one of either kind a finding and a series. "
+        "Each slice is the one that counted most in the model's mean over slices, in brain, subdural and bone window. "
+        "Some of them may be errors of the labels.</p>"
     )
     parts = [told]
     shown = report["pictures"] or [""] * len(found)
