@@ -11,13 +11,14 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float32, Float64
+from jaxtyping import Float32, Float64, Int16
 
 from molre.calibration import Calibration
 from molre.evaluation.curves import precision_recall, roc
 from molre.evaluation.delong import delong_interval
 from molre.evaluation.interval import LEVEL
 from molre.evaluation.measures import METRICS, Measures, group_rows, macro_rows, measures
+from molre.evaluation.misses import misses
 from molre.evaluation.operating import operating_point
 from molre.evaluation.reliability import Reliability, reliability
 from molre.evaluation.scores import Scores
@@ -77,6 +78,7 @@ def build(
     calibration: Calibration | None = None,
     attributes: Mapping[str, Sequence[Any]] | None = None,
     gates: Mapping[str, Float32[np.ndarray, "series routed experts"]] | None = None,
+    slices: Int16[np.ndarray, "series queries"] | None = None,
     bootstrap: int = 1000,
     seed: int = 0,
 ) -> dict[str, Any]:
@@ -90,6 +92,7 @@ def build(
         calibration: with which the bundle made the probabilities.
         attributes: by column of the store, a value a row, from which subgroups are made; without them there are none.
         gates: by adapter site, the gates of every series; none where the adapter has no router.
+        slices: of every series the slice that pooling weighed most, by query.
         bootstrap: resamples behind each interval.
         seed: seed of the resampling.
     """
@@ -108,6 +111,7 @@ def build(
         "subgroups": [one.to_json() for one in subgroups(scores, attributes, resamples=bootstrap, seed=seed)]
         if attributes
         else [],
+        "misses": [one.to_json() for one in misses(scores, slices)],
         "experts": [
             {"site": site, **usage(table).to_json(), "by_finding": by_finding(table, scores.labels)}
             for site, table in (gates or {}).items()

@@ -7,8 +7,11 @@ from typing import Any
 
 from molre.bundle import Bundle
 from molre.errors import ConfigError
+from molre.evaluation.kept import Kept
+from molre.evaluation.misses import Miss
 from molre.evaluation.page import page
-from molre.evaluation.prediction import open_bundle, predict
+from molre.evaluation.pictures import pictures
+from molre.evaluation.prediction import open_bundle, predict, rows_of
 from molre.evaluation.report import Subject, build
 from molre.evaluation.scores import to_parquet
 from molre.evaluation.subgroups import COLUMNS
@@ -32,6 +35,8 @@ def evaluate(
     remote_code: bool = False,
 ) -> dict[str, Any]:
     """Score a split and write ``predictions.parquet``, ``report.json`` and ``report.html``.
+
+    A run that was killed goes on from the scores it has kept. The files are the same with any number of workers.
 
     Args:
         bundle_uri: the bundle, a path or URI.
@@ -59,7 +64,8 @@ def evaluate(
             f"the bundle was trained on grid {bundle.grid.name} and the store is on {store.grid.name}: "
             f"ingest again with --grid {bundle.grid.name}"
         )
-    prediction = predict(bundle_uri, store, split, workers=workers, remote_code=remote_code)
+    kept = Kept(out, bundle.sha, store.manifest, split, rows_of(store, split))
+    prediction = predict(bundle_uri, store, split, kept=kept, workers=workers, remote_code=remote_code)
     (out / PREDICTIONS).write_bytes(to_parquet(prediction.scores))
     report = build(
         prediction.scores,
@@ -69,11 +75,14 @@ def evaluate(
         calibration=bundle.calibration,
         attributes=store.table(list(COLUMNS)).take(store.indices(split)).to_pydict(),
         gates=prediction.gates,
+        slices=prediction.slices,
         bootstrap=bootstrap,
         seed=seed,
     )
     (out / REPORT).write_bytes(json.dumps(report, indent=2, allow_nan=False).encode())
-    (out / PAGE).write_bytes(page(report).encode())
+    shown = pictures(store, rows_of(store, split).tolist(), [Miss(**one) for one in report["misses"]])
+    (out / PAGE).write_bytes(page(report, shown).encode())
+    kept.delete()
     return report
 
 

@@ -1,7 +1,11 @@
 """A bundle evaluated on a store: every series scored once, and a report that says what it is."""
 
 import json
+import os
 import re
+import signal
+import subprocess
+import sys
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -67,13 +71,16 @@ def store_place(tmp_path_factory):
 
 
 @pytest.mark.ray
-def test_every_series_of_a_split_is_scored_exactly_once(ray_cluster, bundle_place, store_place):
+def test_every_series_of_a_split_is_scored_exactly_once(ray_cluster, bundle_place, store_place, tmp_path):
     from molre.bundle import load_bundle
-    from molre.evaluation.prediction import predict
+    from molre.evaluation.kept import Kept
+    from molre.evaluation.prediction import predict, rows_of
+    from molre.location import Location
     from molre.store import Store
 
     store = Store.open(store_place)
-    prediction = predict(bundle_place, store, "test", workers=2)
+    kept = Kept(Location.of(tmp_path), "sha", store.manifest, "test", rows_of(store, "test"))
+    prediction = predict(bundle_place, store, "test", kept=kept, workers=2)
     expected = store.table(["series", "split"]).to_pandas()
     expected = expected[expected["split"] == "test"]["series"].tolist()
     assert len(expected) == TEST_ROWS
@@ -113,6 +120,50 @@ def test_the_report_its_page_and_its_table_of_predictions_agree(ray_cluster, bun
     html = (tmp_path / "out" / "report.html").read_text()
     assert f"{report['macro']['auc']['value']:.3f}" in html
     assert "synthetic scans" in html
+
+
+KILLED = """
+import sys
+from molre.evaluation import kept, run
+kept.PIECE = 2
+write = kept.Kept.write
+def dies(self, name, data):
+    write(self, name, data)
+    if len(self.read()) == 3:
+        import os, signal
+        os.kill(os.getpid(), signal.SIGKILL)
+kept.Kept.write = dies
+run.evaluate(*sys.argv[1:3], "test", sys.argv[3], bootstrap=20, workers=1)
+"""
+
+
+@pytest.mark.ray
+def test_any_number_of_workers_and_a_killed_run_give_the_same_bytes(
+    ray_cluster, bundle_place, store_place, tmp_path, monkeypatch, capfd
+):
+    import ray
+
+    from molre.evaluation import kept
+    from molre.evaluation.run import evaluate
+
+    monkeypatch.setattr(kept, "PIECE", 2)  # thirteen series make seven pieces
+    outs = [tmp_path / "one", tmp_path / "two", tmp_path / "killed"]
+    for out, workers in zip(outs, (1, 2), strict=False):
+        evaluate(bundle_place, store_place, "test", str(out), bootstrap=20, workers=workers)
+    command = [sys.executable, "-c", KILLED, bundle_place, store_place, str(outs[2])]
+    address = ray.get_runtime_context().gcs_address
+    dead = subprocess.run(command, env={**os.environ, "RAY_ADDRESS": address}, check=False)
+    assert dead.returncode == -signal.SIGKILL
+    assert not (outs[2] / "report.json").exists()
+    capfd.readouterr()
+    evaluate(bundle_place, store_place, "test", str(outs[2]), bootstrap=20, workers=2)
+    told = capfd.readouterr().out
+    assert re.search(r"[56] of 13 series are scored already", told)
+    assert "13 of 13 series scored" in told
+    for name in ("report.json", "report.html", "predictions.parquet"):
+        first, second, third = ((out / name).read_bytes() for out in outs)
+        assert first == second == third
+        assert sorted(file.name for file in outs[2].iterdir()) == ["predictions.parquet", "report.html", "report.json"]
 
 
 @pytest.mark.ray

@@ -12,6 +12,7 @@ from molre.evaluation.page.facts import facts
 from molre.evaluation.page.findings import findings, groups, operating_points
 from molre.evaluation.page.gaps import gaps
 from molre.evaluation.page.headline import figures, notices, reading
+from molre.evaluation.page.misses import misses
 from molre.evaluation.page.plots import curves
 from molre.evaluation.page.words import backbone_and_adapter, text
 
@@ -23,16 +24,23 @@ _SECTIONS = (
     ("Curves and calibration", curves),
     ("Operating points", operating_points),
     ("Subgroups", gaps),
+    ("Most confident errors", misses),
     ("Use of the experts", experts),
     ("What was evaluated", facts),
 )
 """Titles of the sections, in order, and what writes each; one that writes nothing is left out."""
 
 
-def page(report: Mapping[str, Any]) -> str:
-    """The whole page of a report that :func:`molre.evaluation.report.build` made."""
+def page(report: Mapping[str, Any], pictures: list[str] | None = None) -> str:
+    """The whole page of a report that :func:`molre.evaluation.report.build` made.
+
+    Args:
+        report: every figure.
+        pictures: of its errors, in their order, as data URIs; without them the errors are named only.
+    """
     subject = report["evaluated"]
-    written = [(title, write(report)) for title, write in _SECTIONS]
+    told = {**report, "pictures": pictures or []}
+    written = [(title, write(told)) for title, write in _SECTIONS]
     sections = "\n".join(f"<section><h2>{title}</h2>\n{inside}</section>" for title, inside in written if inside)
     return (
         '<!doctype html>\n<html lang="en">\n<head><meta charset="utf-8">'
