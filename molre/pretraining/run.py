@@ -15,7 +15,7 @@ from jaxtyping import Float, Int16
 from safetensors.torch import save
 from torch import Tensor, nn
 
-from molre.backbones import SliceInput, build
+from molre.backbones import BACKBONES, SliceInput, build
 from molre.backbones.dinov3 import DinoV3
 from molre.errors import ConfigError, TrainingError
 from molre.location import Location
@@ -82,7 +82,8 @@ def objective_of(config: PretrainConfig, slices: Slices) -> Objective:
     """
     backbone = build(config.backbone, weights=config.weights, seed=config.seed)
     if not isinstance(backbone, DinoV3):
-        raise ConfigError(f"pre-training hides patches of DINOv3 only, not of {config.backbone}: give another")
+        known = ", ".join(name for name, spec in BACKBONES.items() if issubclass(spec.family, DinoV3))
+        raise ConfigError(f"pre-training hides patches of DINOv3 only, not of {config.backbone}: choose from {known}")
     wanted = backbone.spec.input
     assert isinstance(wanted, SliceInput)
     weights = band_weights(slices.every(SURVEYED), wanted.image_px)

@@ -119,7 +119,7 @@ def test_a_store_without_studies_to_tell_the_loss_on_is_refused(small_store):
 
 
 def test_backbones_without_a_mask_token_are_refused(small_store, tmp_path):
-    with pytest.raises(ConfigError, match="not of monai-densenet-7m"):
+    with pytest.raises(ConfigError, match="not of monai-densenet-7m: choose from dinov3-tiny, "):
         pretrain(config_of(small_store, tmp_path, backbone="monai-densenet-7m"))
 
 
