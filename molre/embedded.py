@@ -1,4 +1,4 @@
-"""The embedded phantom cohort, and the bundle trained on it: what a job runs on when it is told nothing."""
+"""The embedded phantom cohorts, and the bundle trained on one: what a job runs on when it is told nothing."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ import dataclasses
 
 from molre.bundle import MANIFEST as BUNDLE
 from molre.bundle import SCHEMA, schema_of
-from molre.location import Location
+from molre.location import Location, home
+from molre.pretraining.config import PHANTOM_SEED
 from molre.sources.ingest import IngestConfig, ingest
 from molre.store import MANIFEST
 from molre.training.config import TrainConfig
@@ -18,6 +19,20 @@ def default_store() -> str:
     config = IngestConfig()
     if not (Location.of(config.store) / MANIFEST).exists():
         print("no --store: making the embedded phantom cohort", flush=True)
+        ingest(config)
+    return config.store
+
+
+def pretraining_store(studies: int) -> str:
+    """A store of phantoms to pre-train on, which no other cohort holds; made where it is not there yet.
+
+    Args:
+        studies: phantoms to draw; nothing of them is kept for a test.
+    """
+    folder = Location.of(home()) / "pretrain" / f"phantoms-{studies}"
+    config = IngestConfig(studies=studies, seed=PHANTOM_SEED, split=(0.94, 0.06, 0.0), store=(folder / "store").uri)
+    if not (Location.of(config.store) / MANIFEST).exists():
+        print(f"no --store: making {studies} phantoms to learn from", flush=True)
         ingest(config)
     return config.store
 
