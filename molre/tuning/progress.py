@@ -62,9 +62,11 @@ class Progress(Callback):
         self._over(replace(record, status="FINISHED" if record.epochs >= self._config.epochs else "STOPPED"))
 
     def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
-        """A trial failed for good."""
-        said = " ".join(str(trial.get_error() or "").split())[-300:]
-        self._over(replace(self._running[trial.config["number"]], status="ERROR", error=said))
+        """A trial failed for good, or the process died that had already ended it and was kept for the next one."""
+        record = self._running.get(trial.config["number"])
+        if record is not None:
+            said = " ".join(str(trial.get_error() or "").split())[-300:]
+            self._over(replace(record, status="ERROR", error=said))
 
     def _over(self, record: Record) -> None:
         self._running.pop(record.number)
