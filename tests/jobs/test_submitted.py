@@ -116,7 +116,7 @@ def test_tune_runs_trials_and_its_best_is_a_configuration_of_train(submit, store
     best = max(trials, key=lambda trial: float(trial["score"]))
     chosen = yaml.safe_load((place / "tune" / "best.yaml").read_text())
     assert chosen["learning_rate"] == pytest.approx(float(best["learning_rate"]))
-    assert parse(TrainConfig, ["--config", str(place / "tune" / "best.yaml")]).experts == chosen["experts"]
+    assert parse(TrainConfig, ["--config", str(place / "tune" / "best.yaml")]).experts == int(best["experts"])
 
 
 def test_benchmark_makes_the_table(submit, store, place):
