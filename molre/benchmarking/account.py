@@ -8,8 +8,8 @@ from molre.benchmarking.cell import Result
 from molre.benchmarking.config import BenchmarkConfig
 from molre.benchmarking.gains import Areas
 from molre.benchmarking.table import Row, Table, markdown
-from molre.benchmarking.words import figures, p_value, percent
-from molre.evaluation.interval import Interval
+from molre.benchmarking.words import p_value, percent
+from molre.evaluation.interval import Interval, figures
 from molre.evaluation.measures import mean_interval
 from molre.findings import FINDINGS, GROUPS
 from molre.store import Store
@@ -41,7 +41,7 @@ def _subject(config: BenchmarkConfig, made: Table) -> Iterator[str]:
     splits = ", ".join(f"{len(store.indices(name))} {name}" for name in ("train", "val", "test"))
     yield f"* Store: {store.rows} series of source {store.manifest.source} ({splits}), grid {store.grid.name}."
     yield f"* Backbones: {', '.join(config.backbones)}; adapters at the site {config.site}; {config.epochs} epochs."
-    yield f"* Each cell was trained with {made.seeds} seeds; figures are means over them, on the test split."
+    yield f"* Seeds of each cell: {made.seeds}; figures are means over them, on the test split."
     yield ""
 
 

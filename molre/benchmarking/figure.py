@@ -8,15 +8,14 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from molre.benchmarking.table import Row, Table
+from molre.benchmarking.table import REFERENCES, Row, Table
 from molre.benchmarking.words import p_value
 from molre.evaluation.interval import Interval
+from molre.evaluation.svg import SERIES
 
-INK = "#222222"
-SERIES = {"none": "#777777", "lora": "#1b6ca8", "mlp": "#b8860b"}
-"""Colours of the references; they differ in lightness too."""
-
-MARKS = {"none": "o", "lora": "s", "mlp": "D"}
+INK = "#333333"
+MARKS = dict(zip(REFERENCES, "osD", strict=True))
+COLOURS = dict(zip(REFERENCES, SERIES, strict=False))
 
 
 def png(made: Table) -> bytes:
@@ -52,7 +51,7 @@ def _gains(axis: Axes, made: Table) -> None:
     for at, row in enumerate(made.rows):
         for place, (name, found) in enumerate(row.gains.items()):
             height = at + 0.24 * (place - (len(row.gains) - 1) / 2)
-            _bar(axis, found.macro, height, SERIES[name], MARKS[name], "" if name in told else f"over {name}")
+            _bar(axis, found.macro, height, COLOURS[name], MARKS[name], "" if name in told else f"over {name}")
             told.add(name)
             if found.p is not None and found.macro.high is not None:
                 axis.annotate(p_value(found.p), (found.macro.high, height), xytext=(5, 0), textcoords="offset points",

@@ -10,8 +10,8 @@ import pandas as pd
 
 from molre.benchmarking.cell import Result
 from molre.benchmarking.gains import Areas, Gain, areas, gain, with_cases
-from molre.benchmarking.words import figures, p_value
-from molre.evaluation.interval import FEW, Interval
+from molre.benchmarking.words import p_value
+from molre.evaluation.interval import FEW, Interval, figures
 from molre.evaluation.measures import COMMON
 from molre.findings import FINDINGS, KEYS
 

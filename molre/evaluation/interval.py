@@ -70,3 +70,12 @@ def percentile(value: float | None, resampled: Float64[np.ndarray, "resamples"])
         return Interval(value=value)
     low, high = np.quantile(defined, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
     return Interval(value=value, low=float(low), high=float(high))
+
+
+def figures(interval: Interval, sign: str = "") -> str:
+    """An estimate with its interval, or a dash where it is undefined."""
+    if interval.value is None:
+        return "–"
+    if interval.low is None or interval.high is None:
+        return f"{interval.value:{sign}.3f}"
+    return f"{interval.value:{sign}.3f} ({interval.low:{sign}.3f} to {interval.high:{sign}.3f})"

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import base64
 import io
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 import numpy as np
-from jaxtyping import Int16, UInt8
+from jaxtyping import Int16, Int64, UInt8
 from PIL import Image
 
-from molre.evaluation.misses import Miss
 from molre.store import Store
 
 WINDOWS_HU = ((40.0, 80.0), (80.0, 200.0), (600.0, 2800.0))
@@ -20,16 +20,15 @@ HEIGHT_PX = 200
 """Of a picture; the page scales it."""
 
 
-def pictures(store: Store, rows: Iterable[int], found: list[Miss]) -> list[str]:
+def pictures(store: Store, rows: Int64[np.ndarray, "series"], found: Iterable[Mapping[str, Any]]) -> list[str]:
     """A picture of each error as a data URI: its slice in three windows side by side.
 
     Args:
         store: holds the volumes.
         rows: of the store, of the predictions that the errors are among.
-        found: the errors.
+        found: the errors, as a report holds them.
     """
-    numbers = list(rows)
-    return [_uri(_slice(store, numbers[miss.row], miss.slice), store.grid.spacing_mm) for miss in found]
+    return [_uri(_slice(store, int(rows[miss["row"]]), miss["slice"]), store.grid.spacing_mm) for miss in found]
 
 
 def _slice(store: Store, row: int, at: int | None) -> Int16[np.ndarray, "y x"]:

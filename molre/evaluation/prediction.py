@@ -27,7 +27,7 @@ from molre.cluster import offer
 from molre.errors import ConfigError
 from molre.evaluation.kept import Kept, Scored
 from molre.evaluation.progress import Progress
-from molre.evaluation.scores import Scores
+from molre.evaluation.scores import Scores, scores_of
 from molre.location import Location
 from molre.outcome import caught, given
 from molre.store import Store
@@ -166,7 +166,7 @@ def predict(
     whole = Scored.joined(list(found.values()))
     if whole.rows.tolist() != rows.tolist():
         raise RuntimeError(f"{len(whole.rows)} of {len(rows)} series were scored: some were lost or scored twice")
-    return Prediction(scores=_scores(store, rows, whole.probabilities), slices=whole.slices, gates=whole.gates)
+    return Prediction(scores=scores_of(store, rows, whole.probabilities), slices=whole.slices, gates=whole.gates)
 
 
 def rows_of(store: Store, split: str) -> Int64[np.ndarray, "rows"]:
@@ -204,17 +204,3 @@ def _scored(
     )
     answers.context.enable_progress_bars = False
     yield from answers.iter_rows()
-
-
-def _scores(
-    store: Store, rows: Int64[np.ndarray, "rows"], probabilities: Float32[np.ndarray, "rows findings"]
-) -> Scores:
-    """The predictions beside the store's labels."""
-    table = store.table(["patient", "study", "series"]).take(rows)
-    return Scores(
-        patients=table["patient"].to_pylist(),
-        studies=table["study"].to_pylist(),
-        series=table["series"].to_pylist(),
-        labels=store.labels()[rows],
-        probabilities=probabilities,
-    )

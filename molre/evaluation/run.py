@@ -8,7 +8,6 @@ from typing import Any
 from molre.bundle import Bundle
 from molre.errors import ConfigError
 from molre.evaluation.kept import Kept
-from molre.evaluation.misses import Miss
 from molre.evaluation.page import page
 from molre.evaluation.pictures import pictures
 from molre.evaluation.prediction import open_bundle, predict, rows_of
@@ -64,7 +63,8 @@ def evaluate(
             f"the bundle was trained on grid {bundle.grid.name} and the store is on {store.grid.name}: "
             f"ingest again with --grid {bundle.grid.name}"
         )
-    kept = Kept(out, bundle.sha, store.manifest, split, rows_of(store, split))
+    rows = rows_of(store, split)
+    kept = Kept(out, bundle.sha, store.manifest, split, rows)
     prediction = predict(bundle_uri, store, split, kept=kept, workers=workers, remote_code=remote_code)
     (out / PREDICTIONS).write_bytes(to_parquet(prediction.scores))
     report = build(
@@ -73,15 +73,14 @@ def evaluate(
         thresholds=bundle.thresholds,
         operating_points=bundle.operating_points,
         calibration=bundle.calibration,
-        attributes=store.table(list(COLUMNS)).take(store.indices(split)).to_pydict(),
+        attributes=store.table(list(COLUMNS)).take(rows).to_pydict(),
         gates=prediction.gates,
         slices=prediction.slices,
         bootstrap=bootstrap,
         seed=seed,
     )
     (out / REPORT).write_bytes(json.dumps(report, indent=2, allow_nan=False).encode())
-    shown = pictures(store, rows_of(store, split).tolist(), [Miss(**one) for one in report["misses"]])
-    (out / PAGE).write_bytes(page(report, shown).encode())
+    (out / PAGE).write_bytes(page(report, pictures(store, rows, report["misses"])).encode())
     kept.delete()
     return report
 

@@ -53,6 +53,20 @@ class Scores:
         return {"patients": len(set(self.patients)), "studies": len(set(self.studies)), "series": len(self.series)}
 
 
+def scores_of(
+    store: Store, rows: Int64[np.ndarray, "rows"], probabilities: Float32[np.ndarray, "rows findings"]
+) -> Scores:
+    """Predictions of some rows of a store beside its labels."""
+    table = store.table(["patient", "study", "series"]).take(rows)
+    return Scores(
+        patients=table["patient"].to_pylist(),
+        studies=table["study"].to_pylist(),
+        series=table["series"].to_pylist(),
+        labels=store.labels()[rows],
+        probabilities=probabilities,
+    )
+
+
 def to_parquet(scores: Scores) -> bytes:
     """The table as a Parquet file: patient, study, series, ``label_KEY`` … and ``probability_KEY`` …."""
     columns: dict[str, pa.Array] = {

@@ -47,9 +47,10 @@ class Slices:
 
     def step(self, number: int, device: torch.device) -> Float[Tensor, "n rows columns"]:
         """The slices of a step, augmented. Every study comes once before any comes again."""
-        studies = min(self.batch_studies, len(self.rows))
-        epoch, at = divmod(number, len(self.rows) // studies)
-        order = np.random.default_rng([self.seed, epoch]).permutation(self.rows)
+        rows = self.rows
+        studies = min(self.batch_studies, len(rows))
+        epoch, at = divmod(number, len(rows) // studies)
+        order = np.random.default_rng([self.seed, epoch]).permutation(rows)
         volumes = self.store.volumes(order[at * studies : (at + 1) * studies])
         # augmentation has generators of its own, so that each draw needs another seed than its neighbours'
         seed = int(np.random.SeedSequence([self.seed, number]).generate_state(1, np.uint32)[0])

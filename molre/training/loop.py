@@ -224,7 +224,7 @@ class Worker:
         if not self._preemption.told():
             return
         if self.rank == 0:
-            print("note: a node of this run is about to be taken away; leaving a checkpoint", flush=True)
+            self.seat.say("note: a node of this run is about to be taken away; leaving a checkpoint")
         self._save()
         self._uploader.finish()
         self._preemption.stand_still()

@@ -23,7 +23,7 @@ from molre.cluster import offer
 from molre.embedding import EmbedConfig, Features, embed
 from molre.errors import ConfigError, TrainingError
 from molre.evaluation.calibration import fit as fit_calibration
-from molre.evaluation.scores import Scores
+from molre.evaluation.scores import scores_of
 from molre.evaluation.thresholds import YOUDEN, choose
 from molre.location import Location
 from molre.store import Store
@@ -295,15 +295,7 @@ def _calibrated(store: Store, checkpoint: checkpoints.Checkpoint) -> tuple[Calib
     assert checkpoint.logits is not None
     rows, logits = store.indices("val"), checkpoint.logits
     calibration = fit_calibration(store.labels()[rows], logits)
-    table = store.table(["patient", "study", "series"]).take(rows)
-    scores = Scores(
-        patients=table["patient"].to_pylist(),
-        studies=table["study"].to_pylist(),
-        series=table["series"].to_pylist(),
-        labels=store.labels()[rows],
-        probabilities=calibration.probabilities(logits),
-    )
-    return calibration, choose(scores)
+    return calibration, choose(scores_of(store, rows, calibration.probabilities(logits)))
 
 
 def _bundle(config: TrainConfig, store: Store, state: checkpoints.Checkpoint, folder: Path) -> Path:

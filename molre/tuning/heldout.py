@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from molre.evaluation.run import evaluate
+from molre.evaluation.comparison import compare
+from molre.evaluation.interval import Interval, figures
+from molre.evaluation.run import PREDICTIONS, evaluate
+from molre.evaluation.scores import Scores, from_parquet
+from molre.location import Location
 from molre.store import Store
 from molre.training.config import TrainConfig
 from molre.training.run import train
@@ -12,36 +16,29 @@ from molre.tuning.config import TuneConfig
 
 
 def held_out(config: TuneConfig, best: TrainConfig, store: Store) -> dict[str, Any] | None:
-    """Mean AUC of both on the test split, with their intervals; None where the split is empty."""
+    """Mean AUC of both on the test split and the gain, paired by patient; None where the split is empty."""
     if not len(store.indices("test")):
         return None
     runs = {"default": config.training({}, f"{config.out}/default"), "best": best}
-    told: dict[str, Any] = {}
+    told, scores = dict[str, Any](), dict[str, Scores]()
     for name, training in runs.items():
         print(f"training the {name} settings in full", flush=True)
         bundle, out = train(training)["bundle"], f"{training.out}/evaluation"
         report = evaluate(bundle, store.uri, "test", out, bootstrap=config.bootstrap, seed=config.seed)
         told[name] = report["macro"]["auc"]
-    values = [told[name]["value"] for name in ("best", "default")]
-    told["gain"] = None if None in values else values[0] - values[1]
-    return told
+        scores[name] = from_parquet((Location.of(out) / PREDICTIONS).read_bytes())
+    found = compare(scores["best"], scores["default"], resamples=config.bootstrap, seed=config.seed)
+    return told | {"gain": found.macro.to_json()}
 
 
 def sentence(told: dict[str, Any]) -> str:
-    """Both figures in words, and which is higher."""
-    said = {name: _area(told[name]) for name in ("best", "default")}
-    if told["gain"] is None:
+    """Both figures in words, and whether the best settings are better, on the same patients."""
+    said = {name: figures(Interval(**each), "+" if name == "gain" else "") for name, each in told.items()}
+    value, low = told["gain"]["value"], told["gain"]["low"]
+    if value is None:
         verdict = "no finding has both classes there"
-    elif told["gain"] > 0:
-        verdict = f"the best settings are {told['gain']:.3f} higher"
+    elif value > 0 and (low is None or low > 0):
+        verdict = f"the best settings gain {said['gain']}"
     else:
-        verdict = f"the best settings do not beat the default ({told['gain']:+.3f})"
+        verdict = f"the best settings do not beat the default beyond chance: {said['gain']}"
     return f"mean AUC of the test split: best {said['best']}, default {said['default']}; {verdict}"
-
-
-def _area(auc: dict[str, Any]) -> str:
-    if auc["value"] is None:
-        return "undefined"
-    if auc["low"] is None:
-        return f"{auc['value']:.3f}"
-    return f"{auc['value']:.3f} ({auc['low']:.3f} to {auc['high']:.3f})"

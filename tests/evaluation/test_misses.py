@@ -62,7 +62,7 @@ def test_the_slice_that_counts_most_leads_and_of_equals_the_middle_one():
 def test_a_picture_shows_the_slice_in_three_windows(small_store, cohort):
     store = Store.open(small_store)
     found = misses(cohort(48, lift=0.0), np.full((48, 1), 3, np.int16))
-    drawn = pictures(store, range(48), found)
+    drawn = pictures(store, np.arange(48), [miss.to_json() for miss in found])
     assert len(drawn) == len(found)
     assert sum(map(len, drawn)) < 1_500_000
     image = Image.open(io.BytesIO(base64.b64decode(drawn[0].partition(",")[2])))

@@ -97,8 +97,15 @@ def test_the_best_is_no_failed_trial(drawn):
 
 def test_the_sentence_says_when_the_best_does_not_win():
     auc = {"value": 0.7, "low": 0.6, "high": 0.8}
-    assert "do not beat the default (-0.100)" in sentence({"best": auc, "default": {**auc, "value": 0.8}, "gain": -0.1})
-    assert "0.100 higher" in sentence({"best": auc, "default": {**auc, "value": 0.6}, "gain": 0.1})
+
+    def said(value, low, high):
+        return sentence({"best": auc, "default": auc, "gain": {"value": value, "low": low, "high": high}})
+
+    assert "best 0.700 (0.600 to 0.800), default" in said(0.1, 0.05, 0.15)
+    assert "the best settings gain +0.100 (+0.050 to +0.150)" in said(0.1, 0.05, 0.15)
+    assert "do not beat the default beyond chance: +0.100 (-0.020 to +0.220)" in said(0.1, -0.02, 0.22)
+    assert "do not beat the default beyond chance: -0.100" in said(-0.1, -0.15, -0.05)
+    assert "no finding has both classes" in said(None, None, None)
 
 
 def _fields(record):
