@@ -12,6 +12,7 @@ from pathlib import Path
 from pydicom.charset import python_encoding
 
 from molre.dicom.codes import refusal
+from molre.dicom.demographics import age_band_of, sex_of
 from molre.dicom.elements import Elements
 from molre.dicom.encoding import FIRST_PIXEL_TAG, Parsed, parse_file
 from molre.dicom.frames import ENHANCED_CLASSES, Frame, enhanced_frames
@@ -38,11 +39,15 @@ class Tag(IntEnum):
     IMAGE_TYPE = 0x00080008
     SOP_CLASS = 0x00080016
     SOP_INSTANCE = 0x00080018
+    STUDY_DATE = 0x00080020
     MODALITY = 0x00080060
     MANUFACTURER = 0x00080070
     SERIES_DESCRIPTION = 0x0008103E
     PATIENT_NAME = 0x00100010
     PATIENT_ID = 0x00100020
+    BIRTH_DATE = 0x00100030
+    SEX = 0x00100040
+    AGE = 0x00101010
     IDENTITY_REMOVED = 0x00120062
     CONTRAST_AGENT = 0x00180010
     SLICE_THICKNESS = 0x00180050
@@ -124,7 +129,7 @@ class Header:
     burned_in: bool
     between_mm: float | None
     notes: tuple[str, ...]
-    attributes: dict[str, str | float | bool]
+    attributes: dict[str, str | float | bool | None]
 
 
 def read_header(path: Path) -> Header:
@@ -245,9 +250,12 @@ def _planes(path: Path, parsed: Parsed, sop_class: str) -> tuple[Frame, ...]:
     return (frame,)
 
 
-def _attributes(elements: Elements) -> dict[str, str | float | bool]:
-    """Acquisition facts that may be written down: short technical words and numbers only."""
-    found: dict[str, str | float | bool] = {
+def _attributes(elements: Elements) -> dict[str, str | float | bool | None]:
+    """What may be written down: sex and band of age, short technical words and numbers."""
+    age, birth, scanned = (elements.values.get(tag, b"") for tag in (Tag.AGE, Tag.BIRTH_DATE, Tag.STUDY_DATE))
+    found: dict[str, str | float | bool | None] = {
+        "sex": sex_of(elements.values.get(Tag.SEX, b"")),
+        "age_band": age_band_of(age, birth, scanned),
         "manufacturer": _safe(elements, Tag.MANUFACTURER),
         "kernel": _safe(elements, Tag.KERNEL),
     }
@@ -258,7 +266,7 @@ def _attributes(elements: Elements) -> dict[str, str | float | bool]:
     return found
 
 
-def _safe(elements: Elements, tag: Tag) -> str:
-    """A technical word; empty if it has the look of anything else, or repeats what the header says of the patient."""
+def _safe(elements: Elements, tag: Tag) -> str | None:
+    """A technical word; none if it has the look of anything else, or repeats what the header says of the patient."""
     text = "\\".join(elements.words(tag))
-    return text if _SAFE_TEXT.fullmatch(text) and names_nobody(text, elements) else ""
+    return text if _SAFE_TEXT.fullmatch(text) and names_nobody(text, elements) else None

@@ -41,7 +41,7 @@ class Series:
     """
 
     stack: Stack
-    attributes: dict[str, str | float | int | bool | list[str]]
+    attributes: dict[str, str | float | int | bool | list[str] | None]
     repairs: tuple[str, ...]
     patient_id: str
     study_uid: str
@@ -168,7 +168,7 @@ def _stack(hu: Int16[np.ndarray, "n rows cols"], slices: list[Slice]) -> Stack:
 
 def _attributes(
     candidate: Candidate, slices: list[Slice], heights_mm: np.ndarray, repairs: list[str]
-) -> dict[str, str | float | int | bool | list[str]]:
+) -> dict[str, str | float | int | bool | list[str] | None]:
     assert candidate.layout is not None
     return {
         **slices[0][0].attributes,

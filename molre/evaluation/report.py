@@ -7,7 +7,7 @@ The page for people is drawn from these values alone (:mod:`molre.evaluation.pag
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
@@ -52,6 +52,7 @@ class Subject:
         site: where the adapter sits.
         added_parameters: parameters that the adapter added.
         added_fraction: the same over the backbone's parameters.
+        provenance: what the bundle was trained on and how, as it holds it.
     """
 
     bundle: str
@@ -67,6 +68,7 @@ class Subject:
     site: str
     added_parameters: int
     added_fraction: float
+    provenance: Mapping[str, Any] = field(default_factory=dict)
 
 
 def build(

@@ -102,4 +102,5 @@ def subject_of(bundle: Bundle, bundle_uri: str, store: Store, split: str) -> Sub
         site=adapter.config.site,
         added_parameters=adapter.added_parameters,
         added_fraction=adapter.added_fraction,
+        provenance=bundle.manifest["provenance"],
     )

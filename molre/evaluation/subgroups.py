@@ -1,4 +1,4 @@
-"""Whether a model is as good on one scanner, slice thickness or kernel as on the others.
+"""Whether a model is as good on one sex, age, scanner, slice thickness or kernel as on the others.
 
 A subgroup is compared with the rest of the same split, on the same findings: those with ``COMMON`` known positives and
 negatives on either side. Otherwise a subgroup with easy findings would look like one that is read well. The gap of
@@ -38,11 +38,13 @@ def _band(thickness_mm: float) -> str:
 
 
 DIMENSIONS: Mapping[str, tuple[str, Callable[[Any], str]]] = {
+    "sex": ("sex", {"F": "female", "M": "male", "O": "other"}.__getitem__),
+    "age": ("age_band", str),
     "manufacturer": ("manufacturer", str),
     "slice thickness": ("slice_thickness_mm", _band),
     "kernel": ("kernel_class", str),
 }
-"""By dimension, the store's column and how a value of it names a subgroup. Age and sex are no columns of a store."""
+"""By dimension, the store's column and how a value of it names a subgroup."""
 
 COLUMNS = tuple(column for column, _ in DIMENSIONS.values())
 """Columns of the store that the subgroups are made from."""

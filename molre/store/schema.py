@@ -13,12 +13,14 @@ from jaxtyping import Float64, Int8, Int16
 from molre.findings import KEYS
 from molre.volume import Grid
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 """Raised whenever a reader of the older form would misread the newer one."""
 
 SPLITS = ("train", "val", "test")
 
 ATTRIBUTES: dict[str, pa.DataType] = {
+    "sex": pa.string(),
+    "age_band": pa.string(),
     "manufacturer": pa.string(),
     "kernel": pa.string(),
     "kernel_class": pa.string(),
@@ -34,7 +36,8 @@ ATTRIBUTES: dict[str, pa.DataType] = {
     "passed_over": pa.list_(pa.string()),
     "repairs": pa.list_(pa.string()),
 }
-"""How the series was acquired, why it was chosen in its study, and what was mended in it; null where not known."""
+"""Whom a series is of, as coarsely as subgroups need it; how it was acquired, why it was chosen in its study, and what
+was mended in it. Null where not known."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -34,11 +34,13 @@ def held_out(config: TuneConfig, best: TrainConfig, store: Store) -> dict[str, A
 def sentence(told: dict[str, Any]) -> str:
     """Both figures in words, and whether the best settings are better, on the same patients."""
     said = {name: figures(Interval(**each), "+" if name == "gain" else "") for name, each in told.items()}
-    value, low = told["gain"]["value"], told["gain"]["low"]
+    value, low, high = (told["gain"][name] for name in ("value", "low", "high"))
     if value is None:
         verdict = "no finding has both classes there"
     elif value > 0 and (low is None or low > 0):
         verdict = f"the best settings gain {said['gain']}"
+    elif high is not None and high < 0:
+        verdict = f"the best settings are worse than the default, so the validation split misled: {said['gain']}"
     else:
         verdict = f"the best settings do not beat the default beyond chance: {said['gain']}"
     return f"mean AUC of the test split: best {said['best']}, default {said['default']}; {verdict}"

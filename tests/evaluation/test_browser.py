@@ -43,6 +43,8 @@ def opened(request, chromium, cohort, tmp_path):
         operating_points=points,
         gates={"site": np.random.default_rng(0).dirichlet(np.ones(6), (200, 5)).astype(np.float32)},
         attributes={
+            "sex": ["F", "M"] * 100,
+            "age_band": ["40 to 64"] * 90 + ["80 or more"] * 110,
             "manufacturer": ["GE"] * 100 + ["Siemens"] * 100,
             "slice_thickness_mm": [5.0] * 200,
             "kernel_class": ["soft"] * 190 + ["bone"] * 10,

@@ -32,7 +32,10 @@ def report(cohort):
     subject = Subject(
         bundle="/b", bundle_sha="0" * 64, made_with="0.0.1 abc", store="/s", source="phantom", split="val", grid="demo",
         backbone="dinov3-tiny", weights="random", adapter="molre", site="feature", added_parameters=10,
-        added_fraction=0.001,
+        added_fraction=0.001, provenance={
+            "store": {"source": "phantom", "counts": {"splits": {"train": 240, "val": 46, "test": 114}}},
+            "training": {"epochs": 40, "rank": None, "site": "feature"}, "trained": "2026-11-28", "torch": "2.13.0",
+        },
     )  # fmt: skip
     return build(
         calibrated,
@@ -41,6 +44,8 @@ def report(cohort):
         operating_points=points,
         calibration=calibration,
         attributes={
+            "sex": ["F", "M"] * 100,
+            "age_band": ["40 to 64"] * 90 + ["80 or more"] * 110,
             "manufacturer": ["GE"] * 100 + ["Siemens"] * 100,
             "slice_thickness_mm": [5.0] * 200,
             "kernel_class": ["soft"] * 190 + ["bone"] * 10,
@@ -107,10 +112,22 @@ def test_subgroups_and_operating_points_are_shown(report):
     html = page(report)
     assert "Manufacturer: Siemens" in html
     assert "Kernel: bone" in html
+    assert "Sex: female" in html
+    assert "Age: 80 or more" in html
     assert "fewer than 20 patients on one side" in html
     assert "sensitivity 0.95: threshold" in html
     first = report["findings"][0]["operating_points"]["sensitivity_0.95"]
     assert first["sensitivity"]["value"] >= 0.95
+
+
+def test_it_says_how_the_model_was_trained(report):
+    html = page(report)
+    assert "a store of source phantom: 114 test, 240 train, 46 val" in html
+    assert "<td>2026-11-28, torch 2.13.0</td>" in html
+    assert "<tr><th>epochs</th><td>40</td></tr>" in html
+    assert "<tr><th>rank</th><td>–</td></tr>" in html
+    plain = report | {"evaluated": report["evaluated"] | {"provenance": {}}}
+    assert "Settings of the training" not in page(plain)
 
 
 def test_subgroups_are_made_of_columns_that_a_store_has():

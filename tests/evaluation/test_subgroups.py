@@ -11,8 +11,8 @@ from molre.evaluation.subgroups import LEAST_PATIENTS, NOT_KNOWN, subgroups
 
 
 def attributes(rows, **columns):
-    plain = {"manufacturer": ["A"] * rows, "slice_thickness_mm": [5.0] * rows, "kernel_class": ["soft"] * rows}
-    return plain | columns
+    plain = {"sex": "F", "age_band": "18 to 39", "manufacturer": "A", "slice_thickness_mm": 5.0, "kernel_class": "soft"}
+    return {name: [value] * rows for name, value in plain.items()} | columns
 
 
 def named(found):
@@ -59,8 +59,8 @@ def test_small_subgroups_are_listed_and_not_scored(cohort):
 
 def test_subgroups_without_common_findings_say_so(cohort):
     scores = cohort(100, prevalence=0.02)
-    found = subgroups(scores, attributes(100, manufacturer=["A", "B"] * 50), resamples=0)
-    assert "no finding has" in found[0].auc.reason
+    found = named(subgroups(scores, attributes(100, manufacturer=["A", "B"] * 50), resamples=0))
+    assert "no finding has" in found["manufacturer", "A"].auc.reason
 
 
 def test_thickness_falls_into_bands_and_null_into_its_own(cohort):
@@ -83,6 +83,7 @@ def test_gaps_between_like_halves_cover_zero(cohort):
     missed = 0
     for seed in range(20):
         scores = cohort(120, seed=seed)
-        found = subgroups(scores, attributes(120, manufacturer=["A"] * 60 + ["B"] * 60), resamples=100)
-        missed += not found[0].gap.low <= 0 <= found[0].gap.high
+        found = named(subgroups(scores, attributes(120, manufacturer=["A"] * 60 + ["B"] * 60), resamples=100))
+        gap = found["manufacturer", "A"].gap
+        missed += not gap.low <= 0 <= gap.high
     assert missed <= 4

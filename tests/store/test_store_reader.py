@@ -109,7 +109,7 @@ def test_incomplete_store(store):
         (lambda folder: (folder / "part-00001.arrow").unlink(), r"part-00001.arrow is missing"),
         (lambda folder: next(folder.glob("index-*.arrow")).unlink(), r"index-[0-9a-f]+\.arrow is missing"),
         (lambda folder: shutil.copy(folder / "part-00002.arrow", folder / "part-00001.arrow"), "by the manifest"),
-        (lambda folder: _edit(folder, schema_version=1), "schema version 1, this is 2"),
+        (lambda folder: _edit(folder, schema_version=1), "schema version 1, this is 3"),
         (lambda folder: _edit(folder, vocabulary=["a", "b"]), "other findings"),
         (lambda folder: _edit(folder, grid=None), "lacks or garbles"),
         (lambda folder: (folder / "manifest.json").write_text("{"), "cannot be read"),

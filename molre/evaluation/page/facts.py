@@ -26,8 +26,31 @@ def facts(report: Mapping[str, Any]) -> str:
         "Calibration": _calibration(report["calibration"]),
         "Intervals": f"bootstrap, {bootstrap['resamples']:,} resamples of patients, seed {bootstrap['seed']}",
     }
+    trained = subject["provenance"].get("training", {})
+    return _table({**facts, **_training(subject["provenance"])}) + (_settings(trained) if trained else "")
+
+
+def _table(facts: Mapping[str, Any]) -> str:
     rows = "".join(f"<tr><th>{text(name)}</th><td>{text(value)}</td></tr>" for name, value in facts.items())
     return f'<table class="facts"><tbody>{rows}</tbody></table>'
+
+
+def _training(provenance: Mapping[str, Any]) -> dict[str, str]:
+    """What the training was of; nothing where the bundle does not hold it."""
+    told = {}
+    if "store" in provenance:
+        counts = provenance["store"]["counts"]
+        rows = ", ".join(f"{number:,} {split}" for split, number in sorted(counts["splits"].items()))
+        told["Trained on"] = f"a store of source {provenance['store']['source']}: {rows}"
+    if "trained" in provenance:
+        told["Trained"] = f"{provenance['trained']}, torch {provenance.get('torch', 'of unknown version')}"
+    return told
+
+
+def _settings(training: Mapping[str, Any]) -> str:
+    """Every setting of the training job, folded away."""
+    told = {name.replace("_", " "): "–" if value is None else value for name, value in training.items()}
+    return f"<details><summary>Settings of the training</summary>{_table(told)}</details>"
 
 
 def _calibration(found: Mapping[str, Any]) -> str:

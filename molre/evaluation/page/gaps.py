@@ -17,7 +17,7 @@ def gaps(report: Mapping[str, Any]) -> str:
         "<p>A subgroup and the rest are compared on the same findings, those with enough positives and negatives on "
         "both sides. The interval of the gap comes from resamples of patients. Among many gaps about one interval in "
         "twenty misses zero by chance, and a gap does not tell its cause: other scanners stand at other places, with "
-        "other patients. Age and sex are not held in the store, and so are not compared.</p>"
+        "other patients.</p>"
     )
     head = heads(("Subgroup", "Patients", "Series", "Findings", "AUC", "AUC of the rest", "Gap", "95 % interval"))
     rows = [
