@@ -8,7 +8,7 @@ from molre.benchmarking.cell import Result
 from molre.benchmarking.config import BenchmarkConfig
 from molre.benchmarking.gains import Areas
 from molre.benchmarking.table import Row, Table, markdown
-from molre.benchmarking.words import p_value, percent
+from molre.benchmarking.words import counted_seeds, p_value, percent
 from molre.evaluation.interval import Interval, figures
 from molre.evaluation.measures import mean_interval
 from molre.findings import FINDINGS, GROUPS
@@ -51,7 +51,7 @@ def _gains(row: Row, made: Table) -> Iterator[str]:
         told = figures(found.macro, "+")
         verdict = _verdict(found.macro.low, found.macro.high)
         p = "" if found.p is None else f", {p_value(found.p)}"
-        yield f"* over {name}: {told}{p}; ahead with {found.seed_wins} of {made.seeds} seeds: **{verdict}**."
+        yield f"* over {name}: {told}{p}; ahead with {found.seed_wins} of {counted_seeds(made.seeds)}: **{verdict}**."
     yield ""
     yield from _groups(row, made)
     yield from _findings(row, made)

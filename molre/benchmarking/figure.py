@@ -9,7 +9,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from molre.benchmarking.table import REFERENCES, Row, Table
-from molre.benchmarking.words import p_value
+from molre.benchmarking.words import counted_seeds, p_value
 from molre.evaluation.interval import Interval
 from molre.evaluation.svg import SERIES
 
@@ -41,7 +41,7 @@ def _areas(axis: Axes, made: Table) -> None:
     axis.set_yticks(range(len(made.rows)), [_name(row) for row in made.rows])
     axis.invert_yaxis()
     axis.set_xlabel("mean AUC with 95 % interval", fontsize=9)
-    axis.set_title(f"{len(made.findings)} findings, {made.patients} patients, {made.seeds} seeds", loc="left",
+    axis.set_title(f"{len(made.findings)} findings, {made.patients} patients, {counted_seeds(made.seeds)}", loc="left",
                    fontsize=10.5, color=INK, fontweight="bold")  # fmt: skip
 
 

@@ -11,3 +11,8 @@ def p_value(p: float) -> str:
 def percent(share: float) -> str:
     """A share in whole percents."""
     return f"{share:.0%}"
+
+
+def counted_seeds(count: int) -> str:
+    """``1 seed``, ``5 seeds``."""
+    return f"{count} seed{'s' * (count != 1)}"

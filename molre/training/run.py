@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import json
 import os
 import tempfile
@@ -109,22 +110,16 @@ def train(config: TrainConfig) -> dict[str, Any]:
     with tracked(config) as record:
         features = _features(config, store)
         fit(dataclasses.replace(config, features=features.uri) if features else config)
-        best = patiently(lambda: _best(config), "read the checkpoints", config.storage_patience_s)
+        # Storage that refuses for a while must not cost the run what it has trained.
+        stored = functools.partial(patiently, patience_s=config.storage_patience_s)
+        best = stored(lambda: _best(config), "read the checkpoints")
         files = {name: (Location.of(config.out) / name).uri for name in (CURVES, "bundle")}
         with tempfile.TemporaryDirectory() as folder:
             bundle = _bundle(config, store, best, Path(folder) / "bundle")
-            patiently(
-                lambda: Location.of(files["bundle"]).upload(bundle),
-                f"write {files['bundle']}",
-                config.storage_patience_s,
-            )
-        history = patiently(
-            lambda: _history(config, store, describe(adapted), best), "read the checkpoints", config.storage_patience_s
-        )
+            stored(lambda: Location.of(files["bundle"]).upload(bundle), f"write {files['bundle']}")
+        history = stored(lambda: _history(config, store, describe(adapted), best), "read the checkpoints")
         curves = png(history)
-        patiently(
-            lambda: Location.of(files[CURVES]).write_bytes(curves), f"write {files[CURVES]}", config.storage_patience_s
-        )
+        stored(lambda: Location.of(files[CURVES]).write_bytes(curves), f"write {files[CURVES]}")
         last = best.validations[-1]
         told = {
             "metrics": {

@@ -104,7 +104,8 @@ def test_the_sentence_says_when_the_best_does_not_win():
     assert "best 0.700 (0.600 to 0.800), default" in said(0.1, 0.05, 0.15)
     assert "the best settings gain +0.100 (+0.050 to +0.150)" in said(0.1, 0.05, 0.15)
     assert "do not beat the default beyond chance: +0.100 (-0.020 to +0.220)" in said(0.1, -0.02, 0.22)
-    assert "do not beat the default beyond chance: -0.100" in said(-0.1, -0.15, -0.05)
+    assert "do not beat the default beyond chance: -0.100" in said(-0.1, -0.15, 0.05)
+    assert "are worse than the default, so the validation split misled: -0.100" in said(-0.1, -0.15, -0.05)
     assert "no finding has both classes" in said(None, None, None)
 
 
