@@ -9,7 +9,7 @@ from two_processes import spawn, step_large
 LIMIT_GIB = 20.0 * 1e9 / 2**30
 """Memory that both workers together may take."""
 
-SITES = ("feature", "last_block", "attention", r"\.mlp\.fc1$")
+SITES = ("feature", "last_block", "attention", r"backbone\.vit\.encoder\.layers\.\d+\.mlp\.fc1")
 CASES = {"none": {"adapter": "none"}, "full": {"adapter": "full", "over_budget": True}} | {
     f"{adapter} at {site}": {"adapter": adapter, "site": site, "over_budget": True}
     for adapter in ("lora", "mlp", "molre")
