@@ -68,6 +68,7 @@ class Features:
     def __init__(self, location: Location, manifest: dict[str, Any]) -> None:
         self._location = location
         self.manifest = manifest
+        self._views = dict[int, tuple[np.ndarray, np.ndarray]]()
 
     @classmethod
     def open(cls, place: str | Location) -> Features:
@@ -108,12 +109,17 @@ class Features:
         """Features and masks of the given rows of the store."""
         shape = self.manifest["shape"]
         features, mask = np.empty((len(rows), *shape), np.float32), np.empty((len(rows), shape[0]), bool)
-        for place, row in enumerate(rows):
-            part = int(np.searchsorted(self._first, row, side="right")) - 1
-            batch = self._readers[part].get_batch(int(row - self._first[part]))
-            features[place] = batch.column(0).storage.flatten().to_numpy().reshape(shape)
-            mask[place] = batch.column(1).flatten().to_numpy(zero_copy_only=False)
+        for place, row in enumerate(rows.tolist()):
+            features[place], mask[place] = self._views.get(row) or self._view(row)
         return features, mask
+
+    def _view(self, row: int) -> tuple[Float[np.ndarray, "rows width"], Bool[np.ndarray, "rows"]]:
+        """One row, kept for the next epoch: finding it in Arrow takes longer than a small step's arithmetic."""
+        part = int(np.searchsorted(self._first, row, side="right")) - 1
+        batch = self._readers[part].get_batch(row - int(self._first[part]))
+        features = batch.column(0).storage.flatten().to_numpy().reshape(self.manifest["shape"])
+        self._views[row] = found = features, batch.column(1).flatten().to_numpy(zero_copy_only=False)
+        return found
 
 
 class EmbedPart:

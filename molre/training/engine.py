@@ -59,6 +59,9 @@ class Engine:
             dist_init_required=False,
         )
         self._inner.state.clear()
+        # One worker has nobody to average with; where DeepSpeed holds the gradients itself, it has to hear of them.
+        if world == 1 and plan.stage == 0 and self.dtype == torch.float32:
+            self.engine.enable_backward_allreduce = False
 
     def logits(self, batch: Batch) -> Float[Tensor, "batch findings"]:
         """Logits in float32, through DeepSpeed's hooks."""

@@ -176,12 +176,18 @@ class Worker:
 
     def _step(self, rows: Int64[np.ndarray, "batch"], batches: Iterator[Batch], epoch: int, step: int) -> None:
         # Dropout is drawn afresh each step from a seed, so that a resumed run draws what an uninterrupted one would.
-        torch.manual_seed(_seed(self.config.seed, epoch, step, self.rank))
+        self._draw_from(_seed(self.config.seed, epoch, step, self.rank))
         known = int((self.examples.labels[rows] >= 0).sum())
         mine: Iterator[Batch] = itertools.islice(batches, self.config.accumulation)
         if self.config.augment:
             mine = (self._augmented(batch, epoch, step, part) for part, batch in enumerate(mine))
         self._recent.append(self.engine.step(mine, known, self._rate(), self.weights))
+
+    def _draw_from(self, seed: int) -> None:
+        """Seed what this worker draws from; ``torch.manual_seed`` asks every other device too."""
+        torch.default_generator.manual_seed(seed)
+        if self.device.type == "cuda":
+            torch.cuda.manual_seed(seed)
 
     def _augmented(self, batch: Batch, epoch: int, step: int, part: int) -> Batch:
         """The batch's volumes changed a little, as drawn for this place in the run; pooling sees the same slices."""
