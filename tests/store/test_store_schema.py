@@ -12,7 +12,7 @@ from molre.findings import KEYS
 def test_parts_are_plain_arrow_files_of_the_documented_schema(filled, invented):
     store = filled(invented.Invented(6))
     manifest = json.loads(Path(f"{store.uri}/manifest.json").read_text())
-    assert manifest["schema_version"] == 2
+    assert manifest["schema_version"] == 3
     assert manifest["grid"] == {"name": "tiny", "shape": [4, 6, 8], "spacing_mm": [5.0, 2.0, 1.0]}
     assert manifest["vocabulary"] == list(KEYS)
     assert [part["name"] for part in manifest["parts"]] == ["part-00000.arrow", "part-00001.arrow"]
@@ -43,7 +43,7 @@ def test_nothing_but_version_and_grid_is_in_the_metadata(filled, invented):
     store = filled(invented.Invented(2))
     with pa.memory_map(f"{store.uri}/part-00000.arrow") as file:
         metadata = pa.ipc.open_file(file).schema.metadata
-    assert metadata == {b"molre.schema_version": b"2", b"molre.grid": b"tiny"}
+    assert metadata == {b"molre.schema_version": b"3", b"molre.grid": b"tiny"}
 
 
 def test_each_row_is_a_record_batch_of_its_own(filled, invented):
