@@ -111,6 +111,12 @@ def small_store(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 
 @pytest.fixture(scope="session")
+def longer_store(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The same with 120 studies to learn from, for what is timed."""
+    return write_small_store(tmp_path_factory.mktemp("longer") / "store", 200)
+
+
+@pytest.fixture(scope="session")
 def features(ray_cluster, small_store, tmp_path_factory):
     """URI of the small store's features."""
     from molre.embedding import EmbedConfig, embed

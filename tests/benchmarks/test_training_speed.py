@@ -112,11 +112,12 @@ def test_the_loop_costs_little_over_a_plain_one(ray_cluster, small_store, featur
     row = (name, f"{1000 * median(ours):.2f}", f"{1000 * median(theirs):.2f}", f"{median(ratios):.3f}", f"{steps}")
     header = ("what a step computes", "molre ms", "plain ms", "ratio", "steps a round")
     table("A step of the loop against plain PyTorch, one worker", header, [row])
-    # A step on cached features is a few small products of 3 ms in all: reading them and DeepSpeed's calls double it.
-    assert median(ratios) < (2.5 if name == "cached features" else 1 + MOST_OVERHEAD)
+    # A step on cached features is a few small products of 3 ms in all: DeepSpeed's own calls are half as much again.
+    assert median(ratios) < (2.0 if name == "cached features" else 1 + MOST_OVERHEAD)
 
 
-def test_two_workers_are_faster_than_one(ray_cluster, small_store, tmp_path, table):
+def test_two_workers_are_faster_than_one(ray_cluster, longer_store, tmp_path, table):
+    """Epochs long enough that a step is what counts: fifteen of eight studies, ten seconds on one core."""
     from molre.location import Location
     from molre.training import checkpoint as checkpoints
     from molre.training.run import train
@@ -125,8 +126,8 @@ def test_two_workers_are_faster_than_one(ray_cluster, small_store, tmp_path, tab
     for turn in range(3):
         for workers in speeds:
             out = tmp_path / f"{workers}-{turn}"
-            more = {"epochs": 12, "checkpoint_every_epochs": 2, "features": "live", "site": "attention"}
-            train(TrainConfig(store=small_store, out=str(out), workers=workers, **RUN | more))
+            more = {"epochs": 4, "checkpoint_every_epochs": 1, "features": "live", "site": "attention"}
+            train(TrainConfig(store=longer_store, out=str(out), workers=workers, **RUN | more))
             (last, *_) = reversed(checkpoints.whole(Location.of(str(out)) / "checkpoints"))
             told = checkpoints.read(last.place).validations
             speeds[workers].append(median(each["studies_per_second"] for each in told[1:]))
