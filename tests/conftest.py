@@ -112,8 +112,8 @@ def small_store(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 @pytest.fixture(scope="session")
 def longer_store(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """The same with 120 studies to learn from, for what is timed."""
-    return write_small_store(tmp_path_factory.mktemp("longer") / "store", 200)
+    """The same with 128 studies to learn from, for what is timed."""
+    return write_small_store(tmp_path_factory.mktemp("longer") / "store", 212)
 
 
 @pytest.fixture(scope="session")
