@@ -39,7 +39,7 @@ def figures(report: Mapping[str, Any]) -> str:
         (
             f"{macro['findings']} of {len(report['findings'])}",
             "findings with an AUC",
-            "the rest lack positives or negatives",
+            "the rest lack positives or negatives" if macro["findings"] < len(report["findings"]) else "",
         ),
         (f"{subject['studies']:,}", "studies", f"{subject['patients']:,} patients, {subject['series']:,} series"),
     ]
