@@ -126,6 +126,10 @@ def test_it_says_how_the_model_was_trained(report):
     assert "<td>2026-11-28, torch 2.13.0</td>" in html
     assert "<tr><th>epochs</th><td>40</td></tr>" in html
     assert "<tr><th>rank</th><td>–</td></tr>" in html
+    bare = {"store": {"source": "dicom", "counts": {}}}
+    assert "<td>a store of source dicom</td>" in page(
+        report | {"evaluated": report["evaluated"] | {"provenance": bare}}
+    )
     plain = report | {"evaluated": report["evaluated"] | {"provenance": {}}}
     assert "Settings of the training" not in page(plain)
 

@@ -39,9 +39,9 @@ def _training(provenance: Mapping[str, Any]) -> dict[str, str]:
     """What the training was of; nothing where the bundle does not hold it."""
     told = {}
     if "store" in provenance:
-        counts = provenance["store"]["counts"]
-        rows = ", ".join(f"{number:,} {split}" for split, number in sorted(counts["splits"].items()))
-        told["Trained on"] = f"a store of source {provenance['store']['source']}: {rows}"
+        splits = provenance["store"]["counts"].get("splits", {})
+        rows = ", ".join(f"{number:,} {split}" for split, number in sorted(splits.items()))
+        told["Trained on"] = f"a store of source {provenance['store']['source']}" + (f": {rows}" if rows else "")
     if "trained" in provenance:
         told["Trained"] = f"{provenance['trained']}, torch {provenance.get('torch', 'of unknown version')}"
     return told
