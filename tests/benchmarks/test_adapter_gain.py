@@ -11,10 +11,10 @@ from dataclasses import dataclass
 import numpy as np
 import pytest
 
-from molre.adapters import AdapterConfig
-from molre.adapters.attachment import planned_for
-from molre.backbones import outline
+from molre.benchmarking.cell import cells
+from molre.benchmarking.config import BenchmarkConfig
 from molre.benchmarking.gains import areas, gain, with_cases
+from molre.calibration import Calibration
 from molre.embedding import EmbedConfig, Features, embed
 from molre.evaluation.interval import figures
 from molre.evaluation.measures import COMMON
@@ -95,7 +95,7 @@ class Cohort:
         worker = Worker(config, examples, Seat(listener=listen))
         worker.run()
         used = [site["effective"] for site in kept["gates"].values()]
-        scores = scores_of(self.store, rows, 1 / (1 + np.exp(-kept["logits"].astype(np.float64))))
+        scores = scores_of(self.store, rows, Calibration().probabilities(kept["logits"]))
         return scores, np.mean(used) if used else float("nan")
 
 
@@ -112,11 +112,7 @@ def phantoms(request, tmp_path_factory):
             )
         )
         features = embed(EmbedConfig(store=store, backbone="dinov3-tiny", out=features)).uri
-    added = planned_for(outline("dinov3-tiny"), AdapterConfig(kind="molre")).added
-    ranks = {}
-    for kind in ("lora", "mlp"):
-        forms = planned_for(outline("dinov3-tiny"), AdapterConfig(kind=kind, rank=1)).forms
-        ranks[kind] = max(1, added // sum(form.each for form in forms.values()))
+    ranks = {cell.adapter: cell.training.rank for cell in cells(BenchmarkConfig(adapters=KINDS, seeds=1))}
     opened = Store.open(store)
     return Cohort(opened, Features.open(features), ranks)
 
@@ -140,6 +136,7 @@ def test_gain_by_the_number_of_studies(phantoms, table, tmp_path):
 def test_gain_by_setting(phantoms, table, tmp_path):
     runs, used = phantoms.runs(tmp_path / "default", WHOLE)
     default, common = areas(runs, resamples=RESAMPLES), with_cases(runs[0], COMMON)
+    assert np.mean(used) > 2, "the gate has collapsed"
     rows = [("as it is", f"{default.mean(common).value:.3f}", "–", f"{np.mean(used):.2f}")]
     for name, settings in SETTINGS.items():
         runs, used = phantoms.runs(tmp_path / name, WHOLE, **settings)

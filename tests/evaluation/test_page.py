@@ -122,7 +122,7 @@ def test_subgroups_and_operating_points_are_shown(report):
 
 def test_it_says_how_the_model_was_trained(report):
     html = page(report)
-    assert "a store of source phantom: 114 test, 240 train, 46 val" in html
+    assert "a store of source phantom: 240 train, 46 val, 114 test" in html
     assert "<td>2026-11-28, torch 2.13.0</td>" in html
     assert "<tr><th>epochs</th><td>40</td></tr>" in html
     assert "<tr><th>rank</th><td>–</td></tr>" in html

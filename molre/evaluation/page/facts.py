@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from molre.evaluation.page.words import adapter, text
+from molre.store import SPLITS
 
 
 def facts(report: Mapping[str, Any]) -> str:
@@ -40,10 +41,10 @@ def _training(provenance: Mapping[str, Any]) -> dict[str, str]:
     told = {}
     if "store" in provenance:
         splits = provenance["store"]["counts"].get("splits", {})
-        rows = ", ".join(f"{number:,} {split}" for split, number in sorted(splits.items()))
+        rows = ", ".join(f"{splits[split]:,} {split}" for split in SPLITS if split in splits)
         told["Trained on"] = f"a store of source {provenance['store']['source']}" + (f": {rows}" if rows else "")
     if "trained" in provenance:
-        told["Trained"] = f"{provenance['trained']}, torch {provenance.get('torch', 'of unknown version')}"
+        told["Trained"] = f"{provenance['trained']}, torch {provenance['torch']}"
     return told
 
 
